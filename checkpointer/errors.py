@@ -1,0 +1,83 @@
+"""Every error that checkpointer raises, in one hierarchy.
+
+This module imports nothing, so that every folder of the project may use it.
+A message says what was met, where in the user's file, why it cannot be right and what to write instead.
+"""
+
+from __future__ import annotations
+
+
+class CheckpointerError(Exception):
+    """Base of all errors raised by checkpointer."""
+
+
+class ArgumentError(CheckpointerError, ValueError):
+    """An argument was refused by the call that received it: the message names it, its value and what is allowed."""
+
+
+class RefusedError(CheckpointerError):
+    """A construct that cannot be differentiated correctly, and is therefore not differentiated at all.
+
+    Attributes
+    ----------
+    code : str
+        Stable code of the refusal, ``"CKP..."``; docs/refusals.md explains each.
+    filename, line, column : str, int, int
+        Where it stands in the user's file; the line counts from 1, the column from 0. Zero where unknown.
+    text : str
+        The user's source line, or an empty string where it could not be read.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        what: str,
+        instead: str,
+        *,
+        filename: str = "",
+        line: int = 0,
+        column: int = 0,
+        text: str = "",
+    ) -> None:
+        self.code = code
+        self.what = what
+        self.instead = instead
+        self.filename = filename
+        self.line = line
+        self.column = column
+        self.text = text
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        where = f"{self.filename}:{self.line}: " if self.filename else ""
+        lines = [f"{where}{self.code} {self.what}"]
+        if self.text.strip():
+            stripped = self.text.strip()
+            indent = len(self.text) - len(self.text.lstrip())
+            lines += [f"    {stripped}", "    " + " " * max(self.column - indent, 0) + "^"]
+        lines.append(f"Instead: {self.instead}")
+        return "\n".join(lines)
+
+
+class TransformError(RefusedError):
+    """A source file that cannot be rewritten; raised before anything is written."""
+
+
+class TraceError(RefusedError):
+    """An operation that was met while a step was being differentiated and has no correct derivative here."""
+
+
+class NotRewrittenError(CheckpointerError):
+    """A marked loop was differentiated although its file had not been rewritten."""
+
+
+class ReplayError(CheckpointerError):
+    """A recomputed step did not do what it did in the first sweep."""
+
+
+class ScheduleError(CheckpointerError):
+    """A stream of actions that cannot be executed: a snapshot restored that was never taken, a step out of order."""
+
+
+class StorageError(CheckpointerError):
+    """A snapshot could not be saved or loaded."""
