@@ -1,0 +1,37 @@
+"""Checkpointing schemes: a number of steps in, a stream of actions out."""
+
+from checkpointer.schemes.actions import Action, Advance, Discard, Record, Restore, Reverse, Snapshot
+from checkpointer.schemes.base import Schedule, Scheme
+from checkpointer.schemes.binomial import advances
+from checkpointer.schemes.online import Online
+from checkpointer.schemes.periodic import Periodic
+from checkpointer.schemes.placed import PlacedSchedule
+from checkpointer.schemes.revolve import Revolve
+from checkpointer.schemes.simulator import Cost, simulate
+from checkpointer.schemes.store_all import StoreAll
+
+SCHEMES: dict[str, type[Scheme]] = {
+    scheme.__name__: scheme for scheme in (Revolve, Online, Periodic, StoreAll)
+}
+"""The schemes by the name under which a marker calls them."""
+
+__all__ = [
+    "SCHEMES",
+    "Action",
+    "Advance",
+    "Cost",
+    "Discard",
+    "Online",
+    "Periodic",
+    "PlacedSchedule",
+    "Record",
+    "Restore",
+    "Reverse",
+    "Revolve",
+    "Schedule",
+    "Scheme",
+    "Snapshot",
+    "StoreAll",
+    "advances",
+    "simulate",
+]

@@ -1,0 +1,105 @@
+"""The arithmetic of binomial checkpointing.
+
+Convention: ``c`` snapshots may be held at once, and the one of the initial state is among them.
+
+Source: Griewank & Walther, "Algorithm 799: revolve", ACM Trans. Math. Softw. 26 (2000) 19-45: G&W.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from checkpointer.schemes.arguments import integer
+
+
+def beta(c: int, r: int) -> int:
+    """The most steps that c snapshots reverse if no step is advanced over more than r times.
+
+    Zero where either is negative, which lets `first_part` be written without special cases.
+
+    >>> beta(3, 2)
+    10
+    """
+    return math.comb(c + r, r) if c >= 0 and r >= 0 else 0
+
+
+def repetitions(n: int, c: int) -> int:
+    """The least r for which ``beta(c, r) >= n``: how often some step must be advanced over. O(r).
+
+    >>> repetitions(10, 3), repetitions(11, 3)
+    (2, 3)
+    """
+    if c == 1:
+        return n - 1
+    r, reach = 0, 1
+    while reach < n:
+        r += 1
+        reach = reach * (c + r) // r  # beta(c, r) from beta(c, r - 1), exactly
+    return r
+
+
+def advances(n: int, c: int) -> int:
+    """The fewest plain steps with which n steps can be reversed from c snapshots, in closed form.
+
+    Counted are all steps that run without a tape, the first sweep included. The n steps that run under the
+    tape, one for each that is reversed, come on top.
+
+    Parameters
+    ----------
+    n : int
+        Number of steps, 0 or more. A billion is as quick as ten.
+    c : int
+        Snapshots held at once, 1 or more, the one of the initial state included.
+
+    Raises
+    ------
+    ArgumentError
+        If n or c is not such an integer.
+
+    Source: G&W's minimal number of advances, in the convention above.
+
+    >>> advances(15, 5)
+    23
+    >>> advances(10**9, 100)
+    5898659124
+    """
+    n = integer(n, "n", "advances", 0)
+    c = integer(c, "c", "advances", 1)
+    if n < 2:
+        return 0
+    c = min(c, n - 1)
+    r = repetitions(n, c)
+    return r * n - math.comb(c + r, r - 1)
+
+
+def snapshot_steps(start: int, stop: int, slots: int) -> Iterator[int]:
+    """The steps before which an optimal sweep over start, ..., stop - 1 stores the state.
+
+    The state before ``start`` stands already, in one of the ``slots``.
+
+    >>> list(snapshot_steps(0, 15, 5))
+    [6, 8, 10, 12]
+    """
+    while (slots := min(slots, stop - start - 1)) > 1:
+        start += first_part(stop - start, slots)
+        yield start
+        slots -= 1
+
+
+def first_part(n: int, c: int) -> int:
+    """How far to advance before the next snapshot, when n steps are reversed with 2 <= c < n snapshots.
+
+    Every i with beta(c, r-2) <= i <= beta(c, r-1) and beta(c-1, r-1) <= n-i <= beta(c-1, r) makes
+    i + A(i, c) + A(n-i, c-1) minimal: G&W's primary criterion. The choice below also meets their secondary
+    one, the fewest snapshots written: a part as short, or as long, as it may be where that leaves the number
+    of writes minimal, and in between what the two shortest blocks of the rest leave over.
+    """
+    if n == c + 1:
+        return 1
+    r = repetitions(n, c)
+    if n <= beta(c, r - 1) + beta(c - 2, r - 1):
+        return beta(c, r - 2)
+    if n >= beta(c, r) - beta(c - 3, r):
+        return beta(c, r - 1)
+    return n - beta(c - 1, r - 1) - beta(c - 2, r - 1)

@@ -1,0 +1,78 @@
+"""The reverse sweep that all schemes share: binomial, from whatever snapshots stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from checkpointer.errors import ScheduleError
+from checkpointer.schemes.actions import Action, Advance, Discard, Restore, Reverse, Snapshot
+from checkpointer.schemes.binomial import snapshot_steps
+
+
+def reverse_from(standing: Mapping[int, int], end: int, slots: int) -> Iterator[Action]:
+    """Reverse the steps end - 1, ..., 0, binomially between the snapshots that stand.
+
+    The stretch between two standing snapshots is reversed optimally with its own slot and all that are
+    empty by then. No snapshot is given up before its stretch is done: where they stand badly, that could
+    save more. No current state is presumed. Needs O(slots) memory, and O(r) integer operations an action.
+
+    Parameters
+    ----------
+    standing : mapping of int to int
+        The snapshots that stand: slot -> step. Those of ``end`` or later steps are discarded unused.
+    end : int
+        The number of steps to reverse.
+    slots : int
+        How many snapshots may be held at once, those that stand included.
+
+    Raises
+    ------
+    ScheduleError
+        If no snapshot stands from which a step could be recomputed.
+
+    Source: Griewank & Walther, "Algorithm 799: revolve", ACM Trans. Math. Softw. 26 (2000) 19-45.
+
+    >>> list(reverse_from({0: 0}, 2, slots=1))  # doctest: +NORMALIZE_WHITESPACE
+    [Restore(step=0, slot=0), Advance(start=0, stop=1), Reverse(step=1),
+     Restore(step=0, slot=0), Discard(slot=0), Reverse(step=0)]
+    """
+    stack = sorted((step, slot) for slot, step in standing.items())
+    empty = _empty_slots(standing, min(slots, max(end, len(standing))))
+    while stack:
+        step, slot = stack[-1]
+        if step >= end:
+            yield Discard(slot)
+            stack.pop()
+            empty.append(slot)
+            continue
+        yield Restore(step, slot)
+        if step == end - 1:  # used for the last time: make room before the step's tape needs it
+            yield Discard(slot)
+            stack.pop()
+            empty.append(slot)
+        else:
+            yield from _advance_to(end - 1, stack, empty)
+        yield Reverse(end - 1)
+        end -= 1
+    if end > 0:
+        raise ScheduleError(
+            f"step {end - 1} cannot be reversed: no snapshot of it or of an earlier step stands"
+        )
+
+
+def _advance_to(last: int, stack: list[tuple[int, int]], empty: list[int]) -> Iterator[Action]:
+    """Advance from the restored top of the stack to ``last``, with snapshots on the way."""
+    position = stack[-1][0]
+    for step in snapshot_steps(position, last + 1, slots=1 + len(empty)):
+        slot = empty.pop()
+        yield Advance(position, step)
+        yield Snapshot(step, slot)
+        stack.append((step, slot))
+        position = step
+    yield Advance(position, last)
+
+
+def _empty_slots(standing: Mapping[int, int], slots: int) -> list[int]:
+    """The slots that may still be filled, the one to take next at the end."""
+    numbers = [slot for slot in range(slots) if slot not in standing]
+    return numbers[: max(slots - len(standing), 0)][::-1]

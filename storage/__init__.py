@@ -1,0 +1,6 @@
+"""Storage: snapshots in, snapshots out."""
+
+from checkpointer.storage.base import Session, Storage
+from checkpointer.storage.memory import MemorySession, MemoryStorage
+
+__all__ = ["MemorySession", "MemoryStorage", "Session", "Storage"]

@@ -1,0 +1,236 @@
+"""What holds for all schemes: any length, any early end, any number of snapshots, in bounded memory."""
+
+import doctest
+import importlib
+import pickle
+import tracemalloc
+from collections import deque
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checkpointer.errors import ArgumentError, ScheduleError
+from checkpointer.schemes import (
+    SCHEMES,
+    Advance,
+    Online,
+    Periodic,
+    Record,
+    Revolve,
+    Schedule,
+    Scheme,
+    Snapshot,
+    StoreAll,
+    simulate,
+)
+
+COUNTS = range(1, 13)
+WITH_SNAPSHOTS = [Revolve, Online, Periodic]
+
+
+class Untaped(Schedule):
+    """Another schedule for a consumer that runs the last step plainly, so that no tape is kept."""
+
+    def __init__(self, scheme: Scheme, steps: int) -> None:
+        super().__init__(steps, scheme.slots(steps))
+        self._inner = scheme.schedule(steps)
+
+    def first_sweep(self):
+        for action in self._inner.forward():
+            yield Advance(action.step, action.step + 1) if isinstance(action, Record) else action
+
+    def reverse_sweep(self):
+        self._inner.finish(self.steps, recorded=False)
+        return self._inner.reverse()
+
+
+ALL_SCHEMES = [StoreAll(), *(kind(count) for kind in WITH_SNAPSHOTS for count in COUNTS)]
+
+
+@pytest.mark.parametrize("scheme", ALL_SCHEMES, ids=repr)
+def test_every_length_and_every_early_end(scheme):
+    for steps in range(41):
+        assert simulate(scheme, steps).reversals == steps
+        for end in range(steps + 1):
+            assert simulate(scheme, steps, ends_after=end).reversals == end
+        if steps:
+            assert simulate(Untaped(scheme, steps), steps).reversals == steps
+
+
+@pytest.mark.parametrize("scheme", [s for s in ALL_SCHEMES if s.online], ids=repr)
+def test_every_unknown_length(scheme):
+    for steps in range(41):
+        assert simulate(scheme, steps, length_known=False).reversals == steps
+        assert simulate(scheme, steps, length_known=False, ends_after=steps).reversals == steps
+
+
+@given(
+    kind=st.sampled_from(WITH_SNAPSHOTS),
+    snapshots=st.integers(1, 60),
+    steps=st.integers(0, 400),
+    data=st.data(),
+)
+def test_longer_loops(kind, snapshots, steps, data):
+    end = data.draw(st.none() | st.integers(0, steps))
+    cost = simulate(kind(snapshots), steps, ends_after=end)
+    assert cost.reversals == cost.steps == (steps if end is None else end)
+    assert cost.peak <= kind(snapshots).slots(steps)
+    assert cost.discards == cost.snapshots
+
+
+@pytest.mark.parametrize("scheme", ALL_SCHEMES, ids=repr)
+def test_snapshots_beyond_the_end_are_discarded(scheme):
+    """An iterator that ends too soon does so after the snapshot before the step that never came."""
+    for end in range(12):
+        schedule = scheme.schedule(12)
+        for action in schedule.forward():
+            if isinstance(action, Advance) and action.start <= end < action.stop:
+                break
+            if isinstance(action, Record) and action.step == end:
+                break
+        schedule.finish(end, recorded=False)
+        assert [action.step for action in schedule.reverse() if type(action).__name__ == "Reverse"] == list(
+            range(end)
+        )[::-1]
+        assert schedule.standing == {}
+
+
+@pytest.mark.parametrize("scheme", [Revolve(1000), Online(1000), Periodic(1000)], ids=repr)
+def test_a_million_steps_stream_in_little_memory(scheme):
+    schedule = scheme.schedule(10**6)
+    tracemalloc.start()
+    try:
+        deque(schedule.forward(), maxlen=0)
+        schedule.finish(10**6, recorded=True)
+        reverse = schedule.reverse()
+        for _ in range(100_000):
+            next(reverse)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (
+        peak < 2_000_000
+    )  # 1000 or 2000 snapshots of a few hundred bytes; a list of the steps alone takes 8 MB
+
+
+def test_a_million_steps_are_reversed():
+    assert simulate(Revolve(1000), 10**6).reversals == 10**6
+
+
+def test_an_absurd_number_of_snapshots_costs_no_memory():
+    for kind in WITH_SNAPSHOTS:
+        assert simulate(kind(10**15), 10).reversals == 10
+    assert simulate(Online(10**15), 10, length_known=False).reversals == 10
+
+
+@pytest.mark.parametrize("kind", WITH_SNAPSHOTS)
+@pytest.mark.parametrize("snapshots", [0, -3, True, False, 2.0, "8", None, np.True_, np.float64(3)])
+def test_constructors_refuse(kind, snapshots):
+    with pytest.raises(ArgumentError) as refused:
+        kind(snapshots=snapshots)
+    assert str(refused.value) == (
+        f"{kind.__name__}: snapshots must be an integer, 1 or more, but is {snapshots!r}"
+    )
+
+
+@pytest.mark.parametrize("kind", WITH_SNAPSHOTS)
+def test_schemes_are_values(kind):
+    scheme = kind(np.int64(8))
+    assert type(scheme.snapshots) is int
+    assert repr(scheme) == f"{kind.__name__}(snapshots=8)"
+    assert scheme == kind(8) == kind(snapshots=8) != kind(7)
+    assert hash(scheme) == hash(kind(8))
+    assert pickle.loads(pickle.dumps(scheme)) == scheme
+    with pytest.raises(AttributeError):
+        scheme.snapshots = 9
+
+
+@pytest.mark.parametrize("kind", [Revolve, Periodic])
+def test_an_unknown_length_is_refused_with_a_way_out(kind):
+    assert not kind.online
+    with pytest.raises(ArgumentError) as refused:
+        kind(8).schedule(None)
+    assert str(refused.value) == (
+        f"{kind.__name__}(snapshots=8) places its snapshots by the number of steps, "
+        "which this loop does not tell before it ends. "
+        "Use Online(snapshots=...), which needs no length, or StoreAll()"
+    )
+
+
+@pytest.mark.parametrize("scheme", [Revolve(2), Online(2), Periodic(2), StoreAll()], ids=repr)
+@pytest.mark.parametrize("steps", [-1, True, 3.0, "3"])
+def test_lengths_are_checked(scheme, steps):
+    with pytest.raises(ArgumentError, match=r"schedule: steps must be an integer, 0 or more, but is"):
+        scheme.schedule(steps)
+
+
+def test_schemes_by_name():
+    assert [SCHEMES[name] for name in ("Revolve", "Online", "Periodic", "StoreAll")] == [
+        Revolve,
+        Online,
+        Periodic,
+        StoreAll,
+    ]
+
+
+def started():
+    schedule = Revolve(3).schedule(10)
+    forward = schedule.forward()
+    while next(forward) != Snapshot(4, 1):
+        pass
+    assert next(forward) == Advance(4, 7)
+    return schedule
+
+
+def test_a_schedule_is_used_once():
+    schedule = started()
+    with pytest.raises(
+        ScheduleError, match=r"forward\(\) cannot follow forward\(\): a schedule is used once"
+    ):
+        schedule.forward()
+    with pytest.raises(ScheduleError, match=r"reverse\(\) cannot follow forward\(\)"):
+        schedule.reverse()
+    schedule.finish(5, recorded=False)
+    assert schedule.steps == 5
+    with pytest.raises(ScheduleError, match=r"finish\(\) cannot follow finish\(\)"):
+        schedule.finish(5, recorded=False)
+    schedule.reverse()
+    with pytest.raises(ScheduleError, match=r"reverse\(\) cannot follow reverse\(\)"):
+        schedule.reverse()
+
+
+@pytest.mark.parametrize("steps", [0, 3, 8, 11])
+def test_an_impossible_end_is_refused(steps):
+    with pytest.raises(ScheduleError, match=f"cannot have ended after {steps} steps when Advance"):
+        started().finish(steps, recorded=False)
+
+
+def test_a_tape_that_was_never_made_is_refused():
+    with pytest.raises(ScheduleError, match="the tape of step 6 cannot have been kept"):
+        started().finish(7, recorded=True)
+    schedule = Revolve(3).schedule(10)
+    assert list(schedule.forward())[-1] == Record(9)
+    with pytest.raises(ScheduleError, match="the tape of step 8 cannot have been kept"):
+        schedule.finish(9, recorded=True)
+
+
+def test_a_loop_that_never_started_has_nothing_to_reverse():
+    schedule = Revolve(3).schedule(10)
+    schedule.finish(0, recorded=False)
+    assert list(schedule.reverse()) == []
+
+
+def test_standing_snapshots_are_tracked():
+    assert started().standing == {0: 0, 1: 4}
+
+
+WITH_EXAMPLES = ["arguments", "base", "binomial", "online", "periodic", "placed", "reversal", "revolve"]
+
+
+@pytest.mark.parametrize("name", [*WITH_EXAMPLES, "simulator", "store_all"])
+def test_docstring_examples(name):
+    failed, tried = doctest.testmod(importlib.import_module(f"checkpointer.schemes.{name}"))
+    assert tried
+    assert failed == 0

@@ -1,0 +1,21 @@
+"""schemes/ and storage/ import the standard library and the errors, and nothing else."""
+
+import ast
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize("folder", ["schemes", "storage"])
+def test_imports(folder):
+    root = Path(importlib.import_module(f"checkpointer.{folder}").__file__).parent
+    for path in root.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module]
+            for name in names:
+                own = name == "checkpointer.errors" or name.startswith(f"checkpointer.{folder}.")
+                assert own or name.split(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}"
