@@ -1,0 +1,84 @@
+# Adjoint of imports.py, written by checkpointer 0.1.0. Change imports.py, not this file.
+#
+# loop 1  imports.py:28  for _ in []  Revolve(1)
+import os
+from checkpointer import numpy as np
+import sys  # mixed
+from checkpointer import numpy
+from checkpointer import numpy
+import numpy.linalg as la
+import numpy.lib.stride_tricks
+from checkpointer import numpy
+from checkpointer import math
+from checkpointer import math as m
+from checkpointer import numpy as anp
+from autograd import grad
+from checkpointer import numpy as anp2
+from checkpointer.math_names import floor, sqrt as root
+from checkpointer.numpy_names import (
+    linalg,  # kept
+    zeros as nulls,
+)
+from checkpointer.numpy_names import *
+from numpy.linalg import norm
+from checkpointer import (
+    Revolve,
+    checkpointed,
+)
+from checkpointer.runtime import Advance, Discard, Record, Restore, Reverse, Snapshot, as_complex, as_float, differentiable, run_loop
+
+try: from checkpointer import numpy as np; import json
+except ImportError: pass
+
+
+@differentiable
+def convert(x, float_=float):
+    from checkpointer import numpy as np
+
+    def convert_loop1_step(_):
+        """One iteration of imports.py:28."""
+        pass
+
+    run_loop(
+        convert_loop1_step,
+        [],
+        Revolve(1),
+        forward=convert_loop1_forward,
+        reverse=convert_loop1_reverse,
+    )
+    return as_float(x), as_complex(x + 1), float("1"), float(-1), float(), complex(1, x), np.zeros(1, dtype=float)
+
+
+def convert_loop1_forward(loop):
+    """Run imports.py:28 and leave the snapshots that the reverse sweep starts from."""
+    for action in loop.forward_actions():
+        match action:
+            case Advance(start, stop):
+                loop.advance(start, stop)
+            case Snapshot(step, slot):
+                loop.save(step, slot)
+            case Discard(slot):
+                loop.discard(slot)
+            case Record(step):
+                loop.record(step)
+
+
+def convert_loop1_reverse(loop, adjoint):
+    """Pull the adjoint of the state after imports.py:28 back to the state before it."""
+    for action in loop.reverse_actions():
+        match action:
+            case Restore(step, slot):
+                loop.restore(step, slot)
+            case Advance(start, stop):
+                loop.advance(start, stop)
+            case Snapshot(step, slot):
+                loop.save(step, slot)
+            case Reverse(step):
+                adjoint = loop.pullback(step, adjoint)
+            case Discard(slot):
+                loop.discard(slot)
+    return adjoint
+
+
+def shadow(float):
+    return float(1 + 1), f"{as_complex(float)}"

@@ -1,0 +1,10 @@
+"""Source text in, source text out: rewrite marked loops so that they can be differentiated.
+
+This folder knows neither NumPy nor the runtime; it reads and writes Python.
+"""
+
+from checkpointer.transforms.codes import TITLES as REFUSALS
+from checkpointer.transforms.names import LoopNames
+from checkpointer.transforms.pipeline import LoopInfo, Rewritten, rewrite_source
+
+__all__ = ["REFUSALS", "LoopInfo", "LoopNames", "Rewritten", "rewrite_source"]

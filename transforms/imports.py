@@ -1,0 +1,196 @@
+"""Imports of NumPy and math become imports of the drop-in modules; `float(x)` becomes `as_float(x)`.
+
+A changing pass, for files with and without marks. `DROP_IN` and `NAMES_OF` are the whole table of what is replaced.
+"""
+
+# ruff: noqa: N802  (libcst dictates the names of the methods, and what they do)
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import libcst as cst
+
+from checkpointer.transforms.outline import Runtime
+from checkpointer.transforms.positions import Origins, Tracked
+from checkpointer.transforms.syntax import comments_in, without_leading_blanks
+
+DROP_IN = {
+    "numpy": "checkpointer.numpy",
+    "math": "checkpointer.math",
+    "autograd.numpy": "checkpointer.numpy",
+    "autograd.numpy.fft": "numpy.fft",
+    "autograd.numpy.linalg": "numpy.linalg",
+    "autograd.numpy.random": "numpy.random",
+}
+"""Module -> what stands in for it.
+
+NumPy's submodules stay as they are: their functions reach the tape through NumPy's own protocols.
+"""
+
+NAMES_OF = {"checkpointer.numpy": "checkpointer.numpy_names", "checkpointer.math": "checkpointer.math_names"}
+"""Drop-in module -> where single names are imported from: they are bound once and for all."""
+
+CONVERSIONS = {"complex": "as_complex", "float": "as_float", "type": "type_of"}
+
+
+class Imports(Tracked):
+    """Replace the imports, drop the mark's own, and rename the conversions."""
+
+    def __init__(
+        self,
+        origins: Origins,
+        runtime: Runtime,
+        conversions: frozenset[tuple[int, int]],
+        spent: frozenset[tuple[int, int]],
+    ) -> None:
+        super().__init__(origins)
+        self.runtime = runtime
+        self.conversions = conversions
+        """Where the name of a conversion stands that resolves to the builtin."""
+        self.spent = spent
+        """Where the imports of the mark begin that have no use left (the place of the imported name)."""
+
+    def leave_SimpleStatementLine(
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement] | cst.RemovalSentinel:
+        """Put the parts of a split import on lines of their own; drop a line that became empty."""
+        if not updated_node.body and original_node.body:
+            silent = not comments_in(updated_node)
+            return cst.RemoveFromParent() if silent else updated_node
+        if len(original_node.body) != 1 or len(updated_node.body) == 1:
+            return updated_node
+        lines = [
+            cst.SimpleStatementLine([small.with_changes(semicolon=cst.MaybeSentinel.DEFAULT)])
+            for small in updated_node.body
+        ]
+        lines[0] = lines[0].with_changes(leading_lines=updated_node.leading_lines)
+        lines[-1] = lines[-1].with_changes(trailing_whitespace=updated_node.trailing_whitespace)
+        return cst.FlattenSentinel(lines)
+
+    def leave_IndentedBlock(
+        self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
+    ) -> cst.IndentedBlock:
+        """Let a block whose first line was dropped not begin with the blank line that followed."""
+        first: Any = next(iter(updated_node.body), None)
+        if first is None or self.origins.place(first) == self.origins.place(original_node.body[0]):
+            return updated_node
+        opened = first.with_changes(leading_lines=without_leading_blanks(first.leading_lines))
+        self.origins.follow(opened, first)
+        return updated_node.with_changes(body=[opened, *updated_node.body[1:]])
+
+    def leave_Import(
+        self, original_node: cst.Import, updated_node: cst.Import
+    ) -> cst.BaseSmallStatement | cst.FlattenSentinel[cst.BaseSmallStatement]:
+        parts: list[cst.BaseSmallStatement] = []
+        for alias in updated_node.names:
+            replaced = list(_replacement(alias))
+            if replaced:
+                parts += replaced
+            elif parts and isinstance(parts[-1], cst.Import):
+                parts[-1] = cst.Import(_listed([*parts[-1].names, alias]))
+            else:
+                parts.append(cst.Import(_listed([alias])))
+        return self._parts(updated_node, parts)
+
+    def _parts(
+        self, node: cst.Import | cst.ImportFrom, parts: Sequence[cst.BaseSmallStatement]
+    ) -> cst.BaseSmallStatement | cst.FlattenSentinel[cst.BaseSmallStatement]:
+        if not any(isinstance(part, cst.ImportFrom) for part in parts) and isinstance(node, cst.Import):
+            return node
+        return cst.FlattenSentinel([*parts[:-1], parts[-1].with_changes(semicolon=node.semicolon)])
+
+    def leave_ImportFrom(
+        self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom
+    ) -> cst.BaseSmallStatement | cst.FlattenSentinel[cst.BaseSmallStatement] | cst.RemovalSentinel:
+        if updated_node.relative or updated_node.module is None:
+            return updated_node
+        module = dotted(updated_node.module)
+        if module in DROP_IN:
+            return updated_node.with_changes(module=path(NAMES_OF.get(DROP_IN[module], DROP_IN[module])))
+        if module == "checkpointer" or module.startswith("checkpointer."):
+            return self._without_mark(original_node, updated_node)
+        if isinstance(updated_node.names, cst.ImportStar):
+            return updated_node
+        inside = [alias for alias in updated_node.names if f"{module}.{dotted(alias.name)}" in DROP_IN]
+        if not inside:
+            return updated_node
+        others = [alias for alias in updated_node.names if alias not in inside]
+        parts: list[cst.BaseSmallStatement] = []
+        if others:
+            parts.append(updated_node.with_changes(names=_listed(others)))
+        for alias in inside:
+            parts.append(_from(DROP_IN[f"{module}.{dotted(alias.name)}"], alias.asname, dotted(alias.name)))
+        return self._parts(updated_node, parts)
+
+    def _without_mark(
+        self, original: cst.ImportFrom, updated: cst.ImportFrom
+    ) -> cst.ImportFrom | cst.RemovalSentinel:
+        if isinstance(updated.names, cst.ImportStar) or isinstance(original.names, cst.ImportStar):
+            return updated
+        kept = [
+            alias
+            for alias, before in zip(updated.names, original.names, strict=True)
+            if self.origins.place(before) not in self.spent
+        ]
+        if len(kept) == len(updated.names):
+            return updated
+        if not kept:
+            return cst.RemoveFromParent()
+        last_comma = updated.names[-1].comma if updated.lpar else cst.MaybeSentinel.DEFAULT
+        return updated.with_changes(names=[*kept[:-1], kept[-1].with_changes(comma=last_comma)])
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
+        name = original_node.func
+        if not isinstance(name, cst.Name) or self.origins.place(name) not in self.conversions:
+            return updated_node
+        return updated_node.with_changes(
+            func=cst.ensure_type(updated_node.func, cst.Name).with_changes(
+                value=self.runtime[CONVERSIONS[name.value]]
+            )
+        )
+
+
+def _replacement(alias: cst.ImportAlias) -> Iterable[cst.BaseSmallStatement]:
+    """What `import X [as y]` becomes; nothing if it stays."""
+    module = dotted(alias.name)
+    root = module.partition(".")[0]
+    if alias.asname is not None:
+        if module in DROP_IN:
+            yield _from(DROP_IN[module], alias.asname, "")
+    elif root in DROP_IN:
+        if module.count(".") > 1:  # NumPy loads its submodules on demand, but not what lies deeper
+            yield cst.Import(_listed([alias]))
+        yield _from(DROP_IN[root], None, root)
+
+
+def _from(target: str, asname: cst.AsName | None, bound: str) -> cst.ImportFrom:
+    """`from PACKAGE import MODULE [as NAME]`, binding what the replaced import bound."""
+    package, _, name = target.rpartition(".")
+    if asname is None and bound != name:
+        asname = cst.AsName(cst.Name(bound))
+    if asname is not None and isinstance(asname.name, cst.Name) and asname.name.value == name:
+        asname = None
+    return cst.ImportFrom(path(package), [cst.ImportAlias(cst.Name(name), asname=asname)])
+
+
+def _listed(aliases: Sequence[cst.ImportAlias]) -> list[cst.ImportAlias]:
+    """The aliases with fresh commas between them and none behind."""
+    return [alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in aliases]
+
+
+def dotted(node: cst.BaseExpression) -> str:
+    """The text of a dotted name."""
+    if isinstance(node, cst.Attribute):
+        return f"{dotted(node.value)}.{node.attr.value}"
+    return cst.ensure_type(node, cst.Name).value
+
+
+def path(text: str) -> cst.Name | cst.Attribute:
+    """The node of a dotted name."""
+    root, *rest = text.split(".")
+    node: cst.Name | cst.Attribute = cst.Name(root)
+    for part in rest:
+        node = cst.Attribute(node, cst.Name(part))
+    return node

@@ -1,0 +1,112 @@
+"""Put the rewritten module together: header comment, runtime import, sweeps beside their loops."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import libcst as cst
+
+from checkpointer.transforms.outline import Outline, Plan, Runtime, is_mark_comment
+from checkpointer.transforms.positions import Origins
+from checkpointer.transforms.sweeps import sweeps
+from checkpointer.transforms.syntax import blank, statement, with_blank_lines
+
+_ENCODING = re.compile(r"#.*?coding[:=][ \t]*[-\w.]+")
+
+
+def outline_module(
+    module: cst.Module, plans: Sequence[Plan], outline: Outline, runtime: Runtime, origins: Origins
+) -> cst.Module:
+    """Rewrite the loops statement by statement, and place the sweeps of each."""
+    body: list[cst.CSTNode] = []
+    distant = False  # whether the next statement follows a sweep and needs two blank lines
+    for top in module.body:
+        here = [plan for plan in plans if plan.line in origins.lines(top)]
+        made = [sweep for plan in here for sweep in sweeps(plan, runtime, origins)]
+        late = _runs_later(top)
+        new = list(_rewritten(top, outline))
+        if made and not late:
+            body += made
+        if new and (distant or (made and not late)):
+            new[0] = with_blank_lines(new[0], 2)
+        body += new
+        if made and late:
+            body += made
+        distant = bool(made) and late
+    return module.with_changes(body=body)
+
+
+def _runs_later(top: cst.CSTNode) -> bool:
+    """Whether the loops in a top-level statement cannot run before the statement is over.
+
+    A function runs when it is called: by a decorator, or by a call in the body of its class, that is too early.
+    """
+    if isinstance(top, cst.ClassDef):
+        return not top.decorators and not any(_calls(part) for part in top.body.body)
+    return isinstance(top, cst.FunctionDef) and not top.decorators
+
+
+def _calls(node: cst.CSTNode) -> bool:
+    """Whether executing a class body calls anything; the bodies of functions do not count."""
+    if isinstance(node, cst.FunctionDef):
+        return any(_calls(decorator) for decorator in node.decorators)
+    return isinstance(node, cst.Call) or any(_calls(child) for child in node.children)
+
+
+def _rewritten(top: cst.CSTNode, outline: Outline) -> Iterator[cst.CSTNode]:
+    new = top.visit(outline)
+    if isinstance(new, cst.FlattenSentinel):
+        yield from new
+    elif isinstance(new, cst.CSTNode):
+        yield new
+
+
+def add_imports(module: cst.Module, lines: Sequence[str], origins: Origins) -> cst.Module:
+    """Import what the emitted code needs, behind the user's leading imports."""
+    if not lines:
+        return module
+    place = _end_of_imports(module.body)
+    body = list(module.body)
+    added = [origins.put(statement(line), 1) for line in lines]
+    follows_import = place > 0 and _is_import(body[place - 1])
+    if place > 0 and not follows_import:
+        added[0] = with_blank_lines(added[0], 1)
+    if place < len(body) and not follows_import:
+        body[place] = with_blank_lines(body[place], 1)
+    return module.with_changes(body=[*body[:place], *added, *body[place:]])
+
+
+def _end_of_imports(body: Sequence[cst.CSTNode]) -> int:
+    place = 1 if body and _is_docstring(body[0]) else 0
+    while place < len(body) and _is_import(body[place]):
+        place += 1
+    return place
+
+
+def _is_docstring(node: cst.CSTNode) -> bool:
+    if not isinstance(node, cst.SimpleStatementLine) or not isinstance(node.body[0], cst.Expr):
+        return False
+    value = node.body[0].value
+    return isinstance(value, (cst.SimpleString, cst.ConcatenatedString))
+
+
+def _is_import(node: cst.CSTNode) -> bool:
+    return isinstance(node, cst.SimpleStatementLine) and all(
+        isinstance(small, (cst.Import, cst.ImportFrom)) for small in node.body
+    )
+
+
+def add_header(module: cst.Module, lines: Sequence[str], origins: Origins) -> cst.Module:
+    """Put the header comment on top, behind a shebang and an encoding line only."""
+    # a mark stands here if its loop begins the file
+    header = [line for line in module.header if not is_mark_comment(line)]
+    first = 0
+    if header and header[0].comment and header[0].comment.value.startswith("#!"):
+        first = 1
+    if len(header) > first and (comment := header[first].comment) and _ENCODING.match(comment.value):
+        first += 1
+    made = [origins.put(cst.EmptyLine(comment=cst.Comment(line)), 1) for line in lines]
+    rest = header[first:]
+    separator = [blank()] if rest and rest[0].comment is not None else []
+    return module.with_changes(header=[*header[:first], *made, *separator, *rest], has_trailing_newline=True)

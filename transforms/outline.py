@@ -1,0 +1,388 @@
+"""Put the body of each marked loop into a step function and call it: the one pass that changes loops.
+
+`for T in checkpointed(ITER, SCHEME): BODY` becomes a function nested in the user's, directly in front of the
+call that runs it. The body moves as it stands; what changes in it is what would mean something else in a
+function: `continue`, `break` and `return` at the loop's level, `super()` without arguments, declarations of carried
+names. Loops within loops are rewritten from the inside out.
+"""
+
+# ruff: noqa: N802, N815  (libcst dictates the names of the visit_ and leave_ methods, and what they do)
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import libcst as cst
+
+from checkpointer.transforms.marks import COMMENT, Mark
+from checkpointer.transforms.names import StepNames
+from checkpointer.transforms.positions import Origins, Tracked
+from checkpointer.transforms.syntax import (
+    as_block,
+    blank,
+    call_on_lines,
+    comments_in,
+    parenthesized,
+    statement,
+    without_leading_blanks,
+)
+
+Statement: TypeAlias = cst.BaseStatement | cst.SimpleStatementLine
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the emission of one marked loop needs to know."""
+
+    number: int
+    where: str
+    """`heat.py:9`"""
+    mark: Mark
+    names: StepNames
+    step: str
+    forward: str
+    reverse: str
+    item: str
+    """What the step calls the item of this iteration, if not by the loop's own target."""
+    parameter: str | None
+    """The loop's target, if it is a single name local to the step."""
+    ended: str
+    returns: bool
+    """Whether the body returns from the user's function."""
+    function_line: int | None
+    """The line of the `def` around; None at module level."""
+    first_parameter: str | None
+    """Of the method around, for `super()`."""
+
+    @property
+    def line(self) -> int:
+        """The line of the loop's header."""
+        return self.mark.loop.lineno
+
+
+@dataclass
+class Runtime:
+    """The names of the runtime as this file may call them, and which of them it needs."""
+
+    names: Mapping[str, str]
+    used: set[str]
+
+    def __getitem__(self, name: str) -> str:
+        self.used.add(name)
+        return self.names[name]
+
+
+class Outline(Tracked):
+    """Rewrite the marked loops, and decorate the functions that hold them."""
+
+    def __init__(
+        self,
+        origins: Origins,
+        plans: Mapping[int, Plan],
+        supers: frozenset[tuple[int, int]],
+        runtime: Runtime,
+    ) -> None:
+        super().__init__(origins)
+        self.plans = plans
+        self.supers = supers
+        self.runtime = runtime
+        self.differentiable = {
+            plan.function_line for plan in plans.values() if plan.function_line is not None
+        }
+        self.around: list[Plan | str] = []
+        """What the current place is nested in: marked loops, "loop", and "boundary" of functions and classes."""
+        self.first_in_block: set[int] = set()
+
+    # where we are
+
+    def visit_FunctionDef_body(self, node: cst.FunctionDef) -> None:
+        self.around.append("boundary")
+
+    def leave_FunctionDef_body(self, node: cst.FunctionDef) -> None:
+        self.around.pop()
+
+    def visit_ClassDef_body(self, node: cst.ClassDef) -> None:
+        self.around.append("boundary")
+
+    def leave_ClassDef_body(self, node: cst.ClassDef) -> None:
+        self.around.pop()
+
+    def visit_Lambda_body(self, node: cst.Lambda) -> None:
+        self.around.append("boundary")
+
+    def leave_Lambda_body(self, node: cst.Lambda) -> None:
+        self.around.pop()
+
+    def visit_For_body(self, node: cst.For) -> None:
+        self.around.append(self.plans.get(self.origins.line(node), "loop"))
+
+    def leave_For_body(self, node: cst.For) -> None:
+        self.around.pop()
+
+    visit_For_target = visit_For_body
+    leave_For_target = leave_For_body
+
+    def visit_While_test(self, node: cst.While) -> None:
+        self.around.append(self.plans.get(self.origins.line(node), "loop"))
+
+    def leave_While_test(self, node: cst.While) -> None:
+        self.around.pop()
+
+    visit_While_body = visit_While_test
+    leave_While_body = leave_While_test
+
+    def visit_IndentedBlock(self, node: cst.IndentedBlock) -> None:
+        for first in node.body[:1]:
+            if isinstance(first, (cst.For, cst.While)):
+                self.first_in_block.add(self.origins.line(first))
+
+    def step_around(self) -> Plan | None:
+        """The marked loop whose step holds the current place; None beyond a function or class."""
+        for frame in reversed(self.around):
+            if isinstance(frame, Plan):
+                return frame
+            if frame == "boundary":
+                return None
+        return None
+
+    # statements that mean something else in a step
+
+    def leave_Break(self, original_node: cst.Break, updated_node: cst.Break) -> cst.BaseSmallStatement:
+        return self.leave_step(updated_node, "BREAK")
+
+    def leave_Continue(
+        self, original_node: cst.Continue, updated_node: cst.Continue
+    ) -> cst.BaseSmallStatement:
+        return self.leave_step(updated_node, "CONTINUE")
+
+    def leave_step(self, node: cst.Break | cst.Continue, signal: str) -> cst.BaseSmallStatement:
+        if self.around and isinstance(self.around[-1], Plan):
+            return cst.Return(cst.Name(self.runtime[signal]), semicolon=node.semicolon)
+        return node
+
+    def leave_Return(self, original_node: cst.Return, updated_node: cst.Return) -> cst.Return:
+        if self.step_around() is None:
+            return updated_node
+        value = updated_node.value or cst.Name("None")
+        wrapped = cst.Call(cst.Name(self.runtime["Return"]), [cst.Arg(parenthesized(value, cst.Tuple))])
+        return updated_node.with_changes(value=wrapped, whitespace_after_return=cst.SimpleWhitespace(" "))
+
+    def leave_AnnAssign(
+        self, original_node: cst.AnnAssign, updated_node: cst.AnnAssign
+    ) -> cst.BaseSmallStatement | cst.RemovalSentinel:
+        plan = self.step_around()
+        target = updated_node.target
+        if plan is None or not isinstance(target, cst.Name):
+            return updated_node
+        if unicodedata.normalize("NFKC", target.value) not in (*plan.names.nonlocals, *plan.names.globals):
+            return updated_node
+        if updated_node.value is None:
+            return cst.RemoveFromParent()
+        return cst.Assign([cst.AssignTarget(target)], updated_node.value, semicolon=updated_node.semicolon)
+
+    def leave_Global(
+        self, original_node: cst.Global, updated_node: cst.Global
+    ) -> cst.Global | cst.RemovalSentinel:
+        return cst.RemoveFromParent() if self.step_around() else updated_node
+
+    def leave_Nonlocal(
+        self, original_node: cst.Nonlocal, updated_node: cst.Nonlocal
+    ) -> cst.Nonlocal | cst.RemovalSentinel:
+        return cst.RemoveFromParent() if self.step_around() else updated_node
+
+    def leave_SimpleStatementLine(
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> cst.BaseStatement | cst.RemovalSentinel:
+        emptied = original_node.body and not updated_node.body
+        silent = not comments_in(updated_node)
+        return cst.RemoveFromParent() if emptied and silent else updated_node
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
+        plan = self.step_around()
+        if plan is None or plan.first_parameter is None or updated_node.args:
+            return updated_node
+        name = original_node.func
+        if not isinstance(name, cst.Name) or self.origins.place(name) not in self.supers:
+            return updated_node
+        given = [cst.Arg(cst.Name("__class__"), comma=comma()), cst.Arg(cst.Name(plan.first_parameter))]
+        return updated_node.with_changes(args=given)
+
+    # functions and loops
+
+    def leave_FunctionDef(
+        self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
+    ) -> cst.FunctionDef:
+        if self.origins.line(original_node) not in self.differentiable:
+            return updated_node
+        decorator = cst.Decorator(cst.Name(self.runtime["differentiable"]))
+        return updated_node.with_changes(decorators=[*updated_node.decorators, decorator])
+
+    def leave_For(
+        self, original_node: cst.For, updated_node: cst.For
+    ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
+        plan = self.plans.get(self.origins.line(original_node))
+        if plan is None:
+            return updated_node
+        given = _Given.read(plan.mark, updated_node.iter)
+        first: list[Statement] = []
+        if plan.parameter is None:
+            assign = cst.Assign([cst.AssignTarget(updated_node.target)], cst.Name(plan.item))
+            first = [cst.SimpleStatementLine([assign])]
+        parameter = plan.parameter or plan.item
+        return self.emit(plan, updated_node, given, self.runtime["run_loop"], parameter, first)
+
+    def leave_While(
+        self, original_node: cst.While, updated_node: cst.While
+    ) -> cst.BaseStatement | cst.FlattenSentinel[cst.BaseStatement]:
+        plan = self.plans.get(self.origins.line(original_node))
+        if plan is None:
+            return updated_node
+        given = _Given.read(plan.mark, updated_node.test)
+        negated = cst.UnaryOperation(cst.Not(), _operand_of_not(given.subject))
+        leave = cst.SimpleStatementLine([cst.Return(cst.Name(self.runtime["EXHAUSTED"]))])
+        check = cst.If(negated, cst.IndentedBlock([leave]))
+        return self.emit(plan, updated_node, given, self.runtime["run_while"], None, [check])
+
+    def emit(
+        self,
+        plan: Plan,
+        loop: cst.For | cst.While,
+        given: _Given,
+        runner: str,
+        parameter: str | None,
+        first: Sequence[Statement],
+    ) -> cst.FlattenSentinel[cst.BaseStatement]:
+        """What stands in the loop's place: declarations, the step, its call, what follows from its end."""
+        leading = [line for line in loop.leading_lines if not is_mark_comment(line)]
+        before = self.announcements(plan)
+        step = self.step(plan, loop, parameter, first)
+        top = [] if plan.line in self.first_in_block else [blank()]
+        opening = [*top, *without_leading_blanks(leading)]
+        if before:
+            before[0] = before[0].with_changes(leading_lines=opening)
+            opening = [blank()]
+        step = step.with_changes(leading_lines=opening)
+        arguments = [cst.Arg(cst.Name(plan.step))]
+        if not isinstance(loop, cst.While):
+            arguments.append(cst.Arg(given.subject))
+        arguments += given.scheme
+        arguments += [keyword("forward", cst.Name(plan.forward)), keyword("reverse", cst.Name(plan.reverse))]
+        arguments += given.options
+        call = call_on_lines(runner, arguments)
+        for made in call.args:
+            self.origins.put(made, plan.line)
+        after = self.consequences(plan, loop)
+        small: cst.BaseSmallStatement = (
+            cst.Assign([cst.AssignTarget(cst.Name(plan.ended))], call) if after else cst.Expr(call)
+        )
+        run = cst.SimpleStatementLine([small], leading_lines=[blank(), *given.comments])
+        return cst.FlattenSentinel([*before, step, run, *after])
+
+    def announcements(self, plan: Plan) -> list[Statement]:
+        """Declarations in the function around the step, without which the step could not declare its names."""
+        lines = [f"{keyword} {name}" for keyword, name in plan.names.hoisted]
+        lines += [f"{name}: object  # first bound in the loop" for name in plan.names.announced]
+        return [statement(line) for line in lines]
+
+    def step(
+        self, plan: Plan, loop: cst.For | cst.While, parameter: str | None, first: Sequence[Statement]
+    ) -> cst.FunctionDef:
+        opening: list[Statement] = [statement(f'"""One iteration of {plan.where}."""')]
+        for keyword, names in (("global", plan.names.globals), ("nonlocal", plan.names.nonlocals)):
+            if names:
+                opening.append(statement(f"{keyword} {', '.join(names)}"))
+        block = as_block(loop.body)
+        parameters = [cst.Param(cst.Name(parameter))] if parameter else []
+        return cst.FunctionDef(
+            name=cst.Name(plan.step),
+            params=cst.Parameters(parameters),
+            body=block.with_changes(body=[*opening, *first, *block.body]),
+        )
+
+    def consequences(self, plan: Plan, loop: cst.For | cst.While) -> list[Statement]:
+        """What the end of the loop decides: a return from the user's function, the `else` clause."""
+        after: list[Statement] = []
+        if plan.returns:
+            value = f"{plan.ended}.value"
+            if self.step_around() is not None:
+                value = f"{self.runtime['Return']}({value})"
+            after.append(statement(f"if {plan.ended}.returned:\n    return {value}\n"))
+        if loop.orelse is not None:
+            exhausted = cst.Attribute(cst.Name(plan.ended), cst.Name("exhausted"))
+            clause = cst.If(exhausted, loop.orelse.body, leading_lines=loop.orelse.leading_lines)
+            self.origins.follow(clause, loop.orelse)
+            after.append(clause)
+        return after
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the mark was given, ready to be moved into the call."""
+
+    subject: cst.BaseExpression
+    scheme: list[cst.Arg]
+    options: list[cst.Arg]
+    comments: list[cst.EmptyLine]
+    """Comments between the arguments of the mark."""
+
+    @classmethod
+    def read(cls, mark: Mark, outer: cst.BaseExpression) -> _Given:
+        if mark.comment is not None:
+            call = cst.ensure_type(cst.parse_expression(f"_(_, {mark.comment.arguments})"), cst.Call)
+            subject = outer
+            comments: list[str] = []
+        else:
+            call = cst.ensure_type(outer, cst.Call)
+            subject = call.args[0].value
+            kept = {comment for argument in call.args for comment in comments_in(argument.value)}
+            comments = [comment.value for comment in comments_in(call) if comment not in kept]
+        needs_parentheses = (cst.Tuple, cst.GeneratorExp, cst.NamedExpr, cst.Yield)
+        return cls(
+            subject=parenthesized(subject, *needs_parentheses),
+            scheme=[] if mark.scheme_at is None else [cst.Arg(call.args[mark.scheme_at].value)],
+            options=[_named(call.args[place]) for place in mark.options_at],
+            comments=[cst.EmptyLine(comment=cst.Comment(text)) for text in comments],
+        )
+
+
+def _named(argument: cst.Arg) -> cst.Arg:
+    """A keyword argument without the layout around it."""
+    return cst.Arg(argument.value, keyword=argument.keyword, equal=_equal())
+
+
+def keyword(name: str, value: cst.BaseExpression) -> cst.Arg:
+    """The argument `name=value`."""
+    return cst.Arg(value, keyword=cst.Name(name), equal=_equal())
+
+
+def comma() -> cst.Comma:
+    """A comma and a blank."""
+    return cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+
+
+def _equal() -> cst.AssignEqual:
+    return cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
+
+
+def is_mark_comment(line: cst.EmptyLine) -> bool:
+    """Whether a line is a mark, which has done its duty when the loop is rewritten."""
+    return line.comment is not None and COMMENT.match(line.comment.value) is not None
+
+
+def _operand_of_not(condition: cst.BaseExpression) -> cst.BaseExpression:
+    """The condition, in parentheses where `not` binds tighter or a line break would end the statement."""
+    loose = (
+        cst.BooleanOperation,
+        cst.IfExp,
+        cst.Lambda,
+        cst.NamedExpr,
+        cst.Yield,
+        cst.Tuple,
+        cst.GeneratorExp,
+    )
+    if not condition.lpar and "\n" in cst.Module([]).code_for_node(condition):
+        return condition.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+    return parenthesized(condition, *loose)

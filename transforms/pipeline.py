@@ -1,0 +1,255 @@
+"""The rewriter from end to end: source text in, source text out."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from checkpointer.transforms import fence
+from checkpointer.transforms.imports import CONVERSIONS, Imports
+from checkpointer.transforms.layout import add_header, add_imports, outline_module
+from checkpointer.transforms.marks import Mark, find_marks
+from checkpointer.transforms.names import Fresh, LoopNames, StepNames, plan_names
+from checkpointer.transforms.outline import Outline, Plan, Runtime
+from checkpointer.transforms.positions import Origins, source_lines
+from checkpointer.transforms.scopes import Loop, Scope, Scopes
+from checkpointer.transforms.source import Source, read_source
+
+RUNTIME = (
+    "Advance",
+    "BREAK",
+    "CONTINUE",
+    "Discard",
+    "EXHAUSTED",
+    "Record",
+    "Restore",
+    "Return",
+    "Reverse",
+    "Snapshot",
+    "as_complex",
+    "as_float",
+    "differentiable",
+    "run_loop",
+    "run_while",
+    "type_of",
+)
+
+
+@dataclass(frozen=True)
+class LoopInfo:
+    """What the rewriter found out about one marked loop."""
+
+    number: int
+    """From 1, in the order of the file."""
+    function: str
+    """Qualified name of the function around it; empty at module level."""
+    line: int
+    header: str
+    """`for step in range(steps)`: the header without the mark."""
+    scheme: str
+    names: LoopNames
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A rewritten file."""
+
+    code: str
+    loops: tuple[LoopInfo, ...]
+    source_lines: tuple[int, ...]
+    """For each line of `code` the line of the user's file that it stems from."""
+
+
+def rewrite_source(source: str, filename: str, scheme_names: Collection[str], *, version: str) -> Rewritten:
+    """Rewrite one file: marked loops become calls of the runtime, NumPy and math become their drop-ins.
+
+    A file without marks is rewritten too (imports only), for the modules that marked loops call into.
+
+    Parameters
+    ----------
+    source : str
+        The text of the file.
+    filename : str
+        Its name, for messages and for the header; nothing is read from it.
+    scheme_names : collection of str
+        The schemes that a mark comment may name without importing them.
+    version : str
+        The version that the header names.
+
+    Raises
+    ------
+    TransformError
+        The file cannot be rewritten; see docs/refusals.md.
+    """
+    file = read_source(source, filename)
+    scopes = Scopes(file.tree)
+    marks = find_marks(file, scopes, scheme_names)
+    fence.check(file, scopes, marks)
+    names = plan_names(scopes, marks)
+    fresh = Fresh(scopes.all_names)
+    plans = make_plans(file, scopes, marks, names, fresh)
+    runtime = Runtime({name: fresh.shared(name) for name in RUNTIME}, set())
+    origins = Origins(file.module)
+
+    outline = Outline(origins, {plan.line: plan for plan in plans}, _supers(file, scopes), runtime)
+    module = outline_module(file.module, plans, outline, runtime, origins)
+    module = module.visit(Imports(origins, runtime, _conversions(file, scopes), _spent(file, scopes, marks)))
+    module = add_imports(module, [*_scheme_import(marks), *_runtime_import(runtime)], origins)
+    module = add_header(module, _header(file, plans, version), origins)
+    return Rewritten(module.code, tuple(_infos(file, scopes, plans)), source_lines(module, origins))
+
+
+def make_plans(
+    file: Source, scopes: Scopes, marks: Sequence[Mark], names: Mapping[Loop, StepNames], fresh: Fresh
+) -> list[Plan]:
+    """Give every marked loop its names."""
+    plans = []
+    counts: dict[Scope, int] = {}
+    for number, mark in enumerate(marks, start=1):
+        home = scopes.home[mark.loop]
+        counts[home] = counts.get(home, 0) + 1
+        stem = home.qualified_name.replace(".", "_").lstrip("_")
+        stem = f"{stem}_loop{counts[home]}" if stem else f"loop{counts[home]}"
+        step = names[mark.loop]
+        plans.append(
+            Plan(
+                number=number,
+                where=f"{_base(file.filename)}:{mark.loop.lineno}",
+                mark=mark,
+                names=step,
+                step=fresh.own(f"{stem}_step"),
+                forward=fresh.own(f"{stem}_forward"),
+                reverse=fresh.own(f"{stem}_reverse"),
+                item=fresh.shared("item"),
+                parameter=_parameter(mark, step.loop),
+                ended=fresh.shared("ended"),
+                returns=_returns(mark.loop.body),
+                function_line=getattr(home.node, "lineno", None),
+                first_parameter=_first_parameter(home),
+            )
+        )
+    return plans
+
+
+def _base(filename: str) -> str:
+    """The file's own name, fit for a comment and for a docstring."""
+    unfit = str.maketrans({'"': "'", "\\": "/"})
+    name = os.path.basename(filename).translate(unfit)
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def _parameter(mark: Mark, names: LoopNames) -> str | None:
+    target = None if isinstance(mark.loop, ast.While) else mark.loop.target
+    return target.id if isinstance(target, ast.Name) and target.id in names.local else None
+
+
+def _returns(body: Sequence[ast.stmt]) -> bool:
+    """Whether a `return` of the function around stands in these statements."""
+    pending: list[ast.AST] = list(body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Return):
+            return True
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.expr)):
+            pending += ast.iter_child_nodes(node)
+    return False
+
+
+def _first_parameter(home: Scope) -> str | None:
+    if not isinstance(home.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return None
+    positional = [*home.node.args.posonlyargs, *home.node.args.args]
+    return positional[0].arg if positional else None
+
+
+def _supers(file: Source, scopes: Scopes) -> frozenset[tuple[int, int]]:
+    """Where the builtin `super` is named."""
+    return frozenset(
+        (node.lineno, file.column(node))
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Name) and scopes.is_builtin(node, "super")
+    )
+
+
+def _conversions(file: Source, scopes: Scopes) -> frozenset[tuple[int, int]]:
+    """Where `float` or `complex` converts one value that is not written out."""
+    return frozenset(
+        (node.func.lineno, file.column(node.func))
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Call)
+        and scopes.is_builtin(node.func, *CONVERSIONS)
+        and len(node.args) == 1
+        and not node.keywords
+        and not isinstance(node.args[0], (ast.Constant, ast.JoinedStr, ast.Starred))
+        and not (isinstance(node.args[0], ast.UnaryOp) and isinstance(node.args[0].operand, ast.Constant))
+    )
+
+
+def _spent(file: Source, scopes: Scopes, marks: Sequence[Mark]) -> frozenset[tuple[int, int]]:
+    """Where the mark is imported under a name that marked loops, which are gone, used."""
+    used = set()
+    for mark in marks:
+        outer = mark.loop.test if isinstance(mark.loop, ast.While) else mark.loop.iter
+        if mark.comment is None and isinstance(outer, ast.Call) and isinstance(outer.func, ast.Name):
+            use = scopes.use_of[outer.func]
+            used.add((scopes.owner_of[use], use.name))
+    return frozenset(
+        (use.node.lineno, file.column(use.node))
+        for use in scopes.uses
+        if isinstance(use.node, ast.alias)
+        and (scopes.owner_of[use], use.name) in used
+        and use.node.name == "checkpointed"
+    )
+
+
+def _scheme_import(marks: Sequence[Mark]) -> list[str]:
+    names = sorted({name for mark in marks for name in mark.imports})
+    return [f"from checkpointer import {', '.join(names)}"] if names else []
+
+
+def _runtime_import(runtime: Runtime) -> list[str]:
+    names = [
+        name if runtime.names[name] == name else f"{name} as {runtime.names[name]}"
+        for name in RUNTIME
+        if name in runtime.used
+    ]
+    return [f"from checkpointer.runtime import {', '.join(names)}"] if names else []
+
+
+def _header(file: Source, plans: Sequence[Plan], version: str) -> list[str]:
+    name = _base(file.filename)
+    lines = [f"# Adjoint of {name}, written by checkpointer {version}. Change {name}, not this file."]
+    if plans:
+        lines.append("#")
+    lines += [
+        f"# loop {plan.number}  {plan.where}  {_loop_header(file, plan)}  {_one_line(plan.mark.scheme)}".rstrip()
+        for plan in plans
+    ]
+    return lines
+
+
+def _loop_header(file: Source, plan: Plan) -> str:
+    loop, subject = plan.mark.loop, file.segment(plan.mark.subject)
+    if isinstance(loop, ast.While):
+        return f"while {subject}"
+    return f"for {file.segment(loop.target)} in {subject}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _infos(file: Source, scopes: Scopes, plans: Sequence[Plan]) -> list[LoopInfo]:
+    return [
+        LoopInfo(
+            number=plan.number,
+            function=scopes.home[plan.mark.loop].qualified_name,
+            line=plan.line,
+            header=_loop_header(file, plan),
+            scheme=plan.mark.scheme,
+            names=plan.names.loop,
+        )
+        for plan in plans
+    ]
