@@ -1,0 +1,47 @@
+"""Exact gradients of NumPy time loops in the memory you choose."""
+
+from checkpointer import arrays as _arrays  # noqa: F401  first: the dispatch finds itself by it
+from checkpointer.differentiation import grad, value_and_grad, vjp
+from checkpointer.errors import (
+    ArgumentError,
+    CheckpointerError,
+    NotRewrittenError,
+    RefusedError,
+    ReplayError,
+    ScheduleError,
+    StorageError,
+    TraceError,
+    TransformError,
+)
+from checkpointer.hook import install_import_hook
+from checkpointer.markers import checkpointed
+from checkpointer.schemes import Online, Periodic, Revolve, Scheme, StoreAll
+from checkpointer.storage import MemoryStorage, Storage
+from checkpointer.transform import transform
+from checkpointer.version import VERSION as __version__
+
+__all__ = [
+    "ArgumentError",
+    "CheckpointerError",
+    "MemoryStorage",
+    "NotRewrittenError",
+    "Online",
+    "Periodic",
+    "RefusedError",
+    "ReplayError",
+    "Revolve",
+    "ScheduleError",
+    "Scheme",
+    "Storage",
+    "StorageError",
+    "StoreAll",
+    "TraceError",
+    "TransformError",
+    "__version__",
+    "checkpointed",
+    "grad",
+    "install_import_hook",
+    "transform",
+    "value_and_grad",
+    "vjp",
+]

@@ -1,0 +1,101 @@
+"""Transformed functions inside autograd: ``autograd.grad`` of a function with marked loops."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from autograd.extend import defvjp_argnums, primitive
+from autograd.tracer import Box
+
+from checkpointer import trees
+from checkpointer.boxes import is_traced
+from checkpointer.differentiation import vjp
+from checkpointer.errors import ArgumentError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def differentiable(function: F) -> F:
+    """Let autograd differentiate a function with marked loops as one operation.
+
+    The rewriter puts this decorator on each function with a marked loop. Without autograd's boxes among the arguments
+    the function is called as it is.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if any(type(arg) in Box.types and not is_traced(arg) for arg in (*args, *kwargs.values())):
+            return _through_autograd(function, args, kwargs)
+        return function(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
+class _Run:
+    """One call from inside autograd: autograd's rule needs the pullback that belongs to the value."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        places: list[int | str],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ):
+        self.function = function
+        self.places = places
+        self.args = args
+        self.kwargs = kwargs
+        self.pullback: Callable[[Any], Any] | None = None
+
+    def __call__(self, *values: Any) -> Any:
+        args = list(self.args)
+        kwargs = dict(self.kwargs)
+        for place, value in zip(self.places, values, strict=True):
+            (args if isinstance(place, int) else kwargs)[place] = value  # type: ignore[index]
+            if (
+                any(type(leaf) in Box.types for _, leaf in trees.leaves(value, ""))
+                or type(value) in Box.types
+            ):
+                raise twice()
+        value, self.pullback = vjp(self.function, *args, argnums=self.places, **kwargs)
+        return value
+
+
+def twice() -> Exception:
+    """The refusal of a second derivative."""
+    return ArgumentError(
+        "autograd differentiates this function twice: second derivatives through marked loops are not available yet"
+    )
+
+
+@primitive  # type: ignore[untyped-decorator]
+def _call(run: _Run, *values: Any) -> Any:
+    return run(*values)
+
+
+def _rule(
+    argnums: tuple[int, ...], ans: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Callable[[Any], Any]:
+    run: _Run = args[0]
+    if any(type(arg) in Box.types for arg in args):
+        raise twice()
+    pullback = run.pullback
+    assert pullback is not None
+
+    def pull(g: Any) -> list[Any]:
+        adjoints = pullback(g)
+        return [adjoints[number - 1] for number in argnums]
+
+    return pull
+
+
+defvjp_argnums(_call, _rule)
+
+
+def _through_autograd(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    places: list[int | str] = [number for number, arg in enumerate(args) if type(arg) in Box.types]
+    places += [name for name, value in kwargs.items() if type(value) in Box.types]
+    boxes = [args[place] if isinstance(place, int) else kwargs[place] for place in places]
+    return _call(_Run(function, places, args, kwargs), *boxes)

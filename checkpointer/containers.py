@@ -1,0 +1,390 @@
+"""The places where a program keeps its variables, behind one small interface.
+
+A container is something mutable that holds values: a closure cell, a global name, a dict, a list, an object's attributes.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import types
+from abc import ABC, abstractmethod
+from collections import OrderedDict, deque
+from typing import Any, ClassVar
+
+import numpy as np
+
+UNBOUND = object()
+"""Stands for a name that is not bound yet."""
+
+
+class Container(ABC):
+    """One mutable place. ``name`` is how the user would call it."""
+
+    __slots__ = ("name", "owner")
+
+    owner: Any
+    name: str
+
+    @abstractmethod
+    def pairs(self) -> list[tuple[Any, Any]]:
+        """The values in it with the keys under which they stand."""
+
+    @abstractmethod
+    def put(self, key: Any, value: Any) -> None:
+        """Replace one value."""
+
+    @abstractmethod
+    def content(self) -> Any:
+        """A shallow copy of everything in it."""
+
+    @abstractmethod
+    def restore(self, content: Any) -> None:
+        """Put a shallow copy back, in place."""
+
+    def label(self, key: Any) -> str:
+        """The name of one value in it."""
+        return f"{self.name}[{key!r}]"
+
+
+class Cell(Container):
+    """A variable of an enclosing function."""
+
+    __slots__ = ()
+
+    def __init__(self, owner: types.CellType, name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def content(self) -> Any:
+        try:
+            return self.owner.cell_contents
+        except ValueError:
+            return UNBOUND
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        value = self.content()
+        return [] if value is UNBOUND else [(None, value)]
+
+    def put(self, key: Any, value: Any) -> None:
+        self.owner.cell_contents = value
+
+    def restore(self, content: Any) -> None:
+        if content is not UNBOUND:
+            self.owner.cell_contents = content
+        elif self.pairs():
+            del self.owner.cell_contents
+
+    def label(self, key: Any) -> str:
+        return self.name
+
+
+class Global(Container):
+    """A global name of a module."""
+
+    __slots__ = ()
+
+    def __init__(self, owner: dict[str, Any], name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def content(self) -> Any:
+        return self.owner.get(self.name, UNBOUND)
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        value = self.content()
+        return [] if value is UNBOUND else [(None, value)]
+
+    def put(self, key: Any, value: Any) -> None:
+        self.owner[self.name] = value
+
+    def restore(self, content: Any) -> None:
+        if content is UNBOUND:
+            self.owner.pop(self.name, None)
+        elif self.owner.get(self.name, UNBOUND) is not content:
+            self.owner[self.name] = content
+
+    def label(self, key: Any) -> str:
+        return self.name
+
+
+class Dict(Container):
+    """A dict, or the attributes of an object."""
+
+    __slots__ = ()
+
+    def __init__(self, owner: dict[Any, Any], name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        return list(self._kind().items(self.owner))
+
+    def put(self, key: Any, value: Any) -> None:
+        dict.__setitem__(self.owner, key, value)
+
+    def content(self) -> Any:
+        return dict(self._kind().items(self.owner))
+
+    def restore(self, content: Any) -> None:
+        self._kind().clear(self.owner)
+        self._kind().update(self.owner, content)
+
+    def _kind(self) -> Any:
+        """Whose methods to use: not those of the user's own class, but an ``OrderedDict`` keeps an order of its own."""
+        return OrderedDict if isinstance(self.owner, OrderedDict) else dict
+
+    def label(self, key: Any) -> str:
+        return f"{self.name}{key}" if self.name.endswith(".") else f"{self.name}[{key!r}]"
+
+
+class List(Container):
+    """A list."""
+
+    __slots__ = ()
+
+    def __init__(self, owner: list[Any], name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        return list(enumerate(list.__iter__(self.owner)))
+
+    def put(self, key: Any, value: Any) -> None:
+        list.__setitem__(self.owner, key, value)
+
+    def content(self) -> Any:
+        return list.copy(self.owner)
+
+    def restore(self, content: Any) -> None:
+        list.__setitem__(self.owner, slice(None), content)
+
+
+class Deque(Container):
+    """A ``collections.deque``."""
+
+    __slots__ = ()
+
+    def __init__(self, owner: deque[Any], name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        return list(enumerate(self.owner))
+
+    def put(self, key: Any, value: Any) -> None:
+        self.owner[key] = value
+
+    def content(self) -> Any:
+        return list(self.owner)
+
+    def restore(self, content: Any) -> None:
+        self.owner.clear()
+        self.owner.extend(content)
+
+
+class Set(Container):
+    """A set; its elements are hashable and hold no differentiated values."""
+
+    __slots__ = ()
+
+    def __init__(self, owner: set[Any], name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        return []
+
+    def put(self, key: Any, value: Any) -> None:
+        raise NotImplementedError
+
+    def content(self) -> Any:
+        return set(self.owner)
+
+    def restore(self, content: Any) -> None:
+        if self.owner != content:  # filling it anew may change the order of its elements
+            self.owner.clear()
+            self.owner.update(content)
+
+
+class Partial(Container):
+    """A ``functools.partial``: its arguments, which are a tuple; its keywords are a dict that is replaced in place."""
+
+    __slots__ = ()
+
+    def __init__(self, owner: functools.partial[Any], name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        return [("args", self.owner.args), ("keywords", self.owner.keywords)]
+
+    def put(self, key: Any, value: Any) -> None:
+        self.owner.__setstate__((self.owner.func, value, self.owner.keywords, vars(self.owner)))
+
+    def content(self) -> Any:
+        return self.owner.args
+
+    def restore(self, content: Any) -> None:
+        self.put("args", content)
+
+    def label(self, key: Any) -> str:
+        return f"{self.name}{key}"
+
+
+class Numbers(Container):
+    """A ``bytearray`` or ``array.array``: numbers that are restored, and not differentiated."""
+
+    __slots__ = ()
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        return []
+
+    def put(self, key: Any, value: Any) -> None:
+        raise NotImplementedError
+
+    def content(self) -> Any:
+        return self.owner[:]
+
+    def restore(self, content: Any) -> None:
+        self.owner[:] = content
+
+
+class Slots(Container):
+    """The attributes of an object whose class defines ``__slots__``."""
+
+    __slots__ = ("members",)
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.owner = owner
+        self.name = name
+        self.members = {
+            key: member
+            for cls in type(owner).__mro__
+            if "__slots__" in vars(cls)
+            for key, member in vars(cls).items()
+            if isinstance(member, types.MemberDescriptorType)
+        }
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        found = []
+        for key, member in self.members.items():
+            try:
+                found.append((key, member.__get__(self.owner)))
+            except AttributeError:
+                continue
+        return found
+
+    def put(self, key: Any, value: Any) -> None:
+        self.members[key].__set__(self.owner, value)
+
+    def content(self) -> Any:
+        return self.pairs()
+
+    def restore(self, content: Any) -> None:
+        kept = dict(content)
+        for key, _ in self.pairs():
+            if key not in kept:
+                self.members[key].__delete__(self.owner)
+        for key, value in content:
+            self.put(key, value)
+
+    def label(self, key: Any) -> str:
+        return f"{self.name}{key}"
+
+
+class ClassAttributes(Container):
+    """The data that a class keeps for all its instances."""
+
+    __slots__ = ()
+
+    def __init__(self, owner: type) -> None:
+        self.owner = owner
+        self.name = f"{owner.__qualname__}."
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        return [
+            (key, value)
+            for key, value in vars(self.owner).items()
+            if not key.startswith("__") and not _is_code(value)
+        ]
+
+    def put(self, key: Any, value: Any) -> None:
+        type.__setattr__(self.owner, key, value)
+
+    def content(self) -> Any:
+        return dict(self.pairs())
+
+    def restore(self, content: Any) -> None:
+        now = dict(self.pairs())
+        for key in now.keys() - content.keys():
+            type.__delattr__(self.owner, key)
+        for key, value in content.items():
+            if now.get(key, UNBOUND) is not value:
+                self.put(key, value)
+
+    def label(self, key: Any) -> str:
+        return f"{self.name}{key}"
+
+
+def _is_code(value: Any) -> bool:
+    """Whether a class attribute is a method, a property or another descriptor rather than data."""
+    return hasattr(type(value), "__get__") or isinstance(value, type)
+
+
+class ObjectArray(Container):
+    """An array of Python objects."""
+
+    __slots__ = ()
+
+    def __init__(self, owner: np.ndarray[Any, Any], name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        return [(index, self.owner[index]) for index in np.ndindex(self.owner.shape)]
+
+    def put(self, key: Any, value: Any) -> None:
+        self.owner[key] = value
+
+    def content(self) -> Any:
+        return self.owner.copy()
+
+    def restore(self, content: Any) -> None:
+        self.owner[...] = content
+
+
+class RandomState(Container):
+    """A random number generator: NumPy's new and legacy ones, and the standard library's."""
+
+    __slots__ = ()
+    KINDS: ClassVar[tuple[type, ...]] = (np.random.Generator, np.random.RandomState, random.Random)
+
+    def __init__(self, owner: Any, name: str = "a random generator") -> None:
+        self.owner = owner
+        self.name = name
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        return []
+
+    def put(self, key: Any, value: Any) -> None:
+        raise NotImplementedError
+
+    def content(self) -> Any:
+        if isinstance(self.owner, random.Random):
+            return self.owner.getstate()
+        if isinstance(self.owner, np.random.RandomState):
+            return self.owner.get_state()
+        return self.owner.bit_generator.state
+
+    def restore(self, content: Any) -> None:
+        if isinstance(self.owner, random.Random):
+            self.owner.setstate(content)
+        elif isinstance(self.owner, np.random.RandomState):
+            self.owner.set_state(content)
+        else:
+            self.owner.bit_generator.state = content

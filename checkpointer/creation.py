@@ -1,0 +1,194 @@
+"""NumPy's functions that make arrays: while a step is being differentiated, they make arrays that the tape watches.
+
+They do not take part in NumPy's dispatch protocols, because they make arrays out of something else. `checkpointer.numpy`
+offers them in the place of the originals.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from checkpointer.arrays import TracedArray
+from checkpointer.boxes import (
+    constant,
+    is_traced,
+    is_varied,
+    plain,
+    plain_nested,
+    refuse_objects,
+    result,
+    traced_in,
+)
+from checkpointer.memory import root_of
+from checkpointer.scalars import TracedNumber, tape_of
+from checkpointer.tape import TapeNode, active
+
+
+def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``original``, whose result the tape watches if one is recording."""
+
+    @functools.wraps(original)
+    def create(*args: Any, **kwargs: Any) -> Any:
+        tape = active.tape
+        if tape is None:
+            return original(*args, **kwargs)
+        args = tuple(array(x) if type(x) in (list, tuple) and _holds_numbers(x) else x for x in args)
+        value = original(*args, **kwargs)
+        made = _adopted(tape, value)
+        if type(made) is TracedArray and made is not value:
+            roots = [id(root_of(x)) for x in args if type(x) is np.ndarray]
+            made._node.memory.borrowed = id(made._node.memory.root) in roots
+        return made
+
+    return create
+
+
+def _adopted(tape: Any, value: Any) -> Any:
+    return value if is_traced(value) or any(map(is_traced, traced_in(value))) else constant(tape, value)
+
+
+def _watched_all() -> dict[str, Callable[..., Any]]:
+    """Every function of NumPy that may make an array; constructors of types and ufuncs are none."""
+    return {
+        name: _watched(function)
+        for name, function in vars(np).items()
+        if callable(function) and not isinstance(function, type | np.ufunc) and not name.startswith("_")
+    }
+
+
+@functools.wraps(np.array)
+def array(object: Any, dtype: Any = None, **options: Any) -> Any:  # noqa: A002  NumPy's name
+    tape = active.tape
+    if tape is None:
+        return np.array(object, dtype, **options)
+    if is_traced(object):
+        return _from_array(object, dtype, **options)
+    ndmin = options.pop("ndmin", 0)
+    value = np.array(plain_nested(object), dtype, **options)
+    if ndmin > value.ndim:
+        return array(object, dtype, **options).reshape((1,) * (ndmin - value.ndim) + value.shape)
+    if any(map(is_varied, traced_in(object))):
+        refuse_objects(value)
+    if value.dtype.kind not in "fc" or not any(map(is_varied, traced_in(object))):
+        return constant(tape, value)
+    parts = list(_parts(object, ()))
+    return result(tape, value, lambda g: [g[place] for place, _ in parts], [node for _, node in parts])
+
+
+def _from_array(
+    source: Any, dtype: Any, *, copy: bool | None = True, order: Any = "K", ndmin: int = 0, **_: Any
+) -> Any:
+    """``np.array`` of an array or number that is traced already."""
+    made = source.astype(dtype, order=order, copy=bool(copy)) if dtype is not None else source
+    if made is source and copy:
+        made = source.copy(order) if isinstance(source, np.ndarray) else source
+    if not isinstance(made, np.ndarray):
+        tape = tape_of(made) if is_traced(made) else tape_of(source)
+        value = np.array(plain(made))
+        made = (
+            result(tape, value, lambda g: (g,), (made._node,)) if is_varied(made) else constant(tape, value)
+        )
+    return made.reshape((1,) * (ndmin - made.ndim) + made.shape) if made.ndim < ndmin else made
+
+
+def _parts(item: Any, place: tuple[int, ...]) -> Any:
+    """The traced values in nested sequences, with their places in the array that is made of them."""
+    if is_varied(item):
+        node: TapeNode = item._node
+        yield place, node
+    elif isinstance(item, list | tuple):
+        for number, part in enumerate(item):
+            yield from _parts(part, (*place, number))
+
+
+def _converter(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``asarray`` and its kin: no copy where none is needed."""
+
+    @functools.wraps(original)
+    def convert(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+        tape = active.tape
+        if tape is None:
+            return original(a, dtype, *args, **kwargs)
+        if isinstance(a, np.ndarray) and is_traced(a):
+            if dtype is None or np.dtype(dtype) == a.dtype:
+                return a
+            return a.astype(dtype)
+        if is_traced(a) or isinstance(a, list | tuple):
+            return array(a, dtype)
+        made = _adopted(tape, original(a, dtype, *args, **kwargs))
+        if isinstance(a, np.ndarray) and is_traced(made):
+            made._node.memory.borrowed = made._node.memory.root is root_of(a)
+        return made
+
+    return convert
+
+
+def _contiguous(original: Callable[..., Any], flag: str, order: str) -> Callable[..., Any]:
+    """``ascontiguousarray`` and ``asfortranarray``."""
+
+    @functools.wraps(original)
+    def convert(a: Any, dtype: Any = None, **kwargs: Any) -> Any:
+        if active.tape is None:
+            return original(a, dtype, **kwargs)
+        made = asarray(a, dtype)
+        made = made if made.ndim else made.reshape(1)
+        return made if made.flags[flag] else made.copy(order)
+
+    return convert
+
+
+@functools.wraps(np.full)
+def full(shape: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
+    tape = active.tape
+    if tape is None:
+        return np.full(shape, fill_value, dtype, **options)
+    value = constant(tape, np.full(shape, plain_nested(fill_value), dtype, **options))
+    if is_varied(fill_value):
+        value[...] = fill_value
+    return value
+
+
+@functools.wraps(np.isscalar)
+def isscalar(element: Any) -> bool:
+    return np.isscalar(plain(element))
+
+
+asarray = _converter(np.asarray)
+asanyarray = _converter(np.asanyarray)
+ascontiguousarray = _contiguous(np.ascontiguousarray, "C_CONTIGUOUS", "C")
+asfortranarray = _contiguous(np.asfortranarray, "F_CONTIGUOUS", "F")
+
+
+def _holds_numbers(sequence: Any) -> bool:
+    """Whether a list has traced numbers among its items, where NumPy's protocols would not look for them."""
+    return any(type(item) is TracedNumber for item in sequence)
+
+
+def _zeroed(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``np.empty`` with zeros: what stands in uninitialised memory would differ between a step and its recomputation."""
+
+    @functools.wraps(original)
+    def create(*args: Any, **kwargs: Any) -> Any:
+        value = original(*args, **kwargs)
+        value[...] = np.zeros((), value.dtype)
+        return value
+
+    return create
+
+
+REPLACEMENTS: dict[str, Callable[..., Any]] = {
+    **_watched_all(),
+    "array": array,
+    "asarray": asarray,
+    "asanyarray": asanyarray,
+    "ascontiguousarray": ascontiguousarray,
+    "asfortranarray": asfortranarray,
+    "full": full,
+    "isscalar": isscalar,
+    "empty": _watched(_zeroed(np.empty)),
+    "empty_like": _watched(_zeroed(np.empty_like)),
+}

@@ -1,0 +1,439 @@
+"""The gradient functions: `vjp`, `grad`, `value_and_grad`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from autograd.tracer import Box
+
+from checkpointer import trees
+from checkpointer.boxes import is_traced, is_varied, plain
+from checkpointer.dropin import knowing_traced_values
+from checkpointer.errors import ArgumentError
+from checkpointer.memory import Memory, flipped, overlaps_itself, root_of
+from checkpointer.refusals import refuse
+from checkpointer.snapshots import Snapshot, capture
+from checkpointer.state import State
+from checkpointer.stretch import Wrapper, wrapped
+from checkpointer.tape import Tape, TapeNode, active, recording
+
+Argnums = int | str | Sequence[int | str]
+Pullback = Callable[[Any], Any]
+
+
+def vjp(
+    function: Callable[..., Any], *args: Any, argnums: Argnums = 0, **kwargs: Any
+) -> tuple[Any, Pullback]:
+    """The value of a function, and its pullback.
+
+    Parameters
+    ----------
+    function : callable
+        Any function of NumPy code. Loops that are marked in it have to be in a rewritten module.
+    *args, **kwargs
+        Its arguments.
+    argnums : int, str, or sequence of them
+        The arguments to differentiate with respect to, by position or keyword name. Each is an array, a float, or a
+        dict, list, tuple or dataclass of them.
+
+    Returns
+    -------
+    value : object
+        ``function(*args, **kwargs)``, bit for bit.
+    pullback : callable
+        Takes the adjoint of the value (a number or array of its shape, or a tree of them) and returns the adjoint of the
+        selected arguments: a tree like the argument, with None for what is no array or float; a tuple of trees if
+        argnums is a sequence. It can be called once.
+
+    Raises
+    ------
+    ArgumentError
+        If argnums names no argument, or one that cannot be differentiated.
+    TraceError
+        If the function does something that cannot be differentiated correctly.
+
+    Notes
+    -----
+    The differentiated arguments hold the same after the pullback as before the call, also where the function writes to
+    them. Everything else is as the function left it. Complex adjoints follow autograd's convention.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from checkpointer import vjp
+    >>> value, pullback = vjp(lambda u: u**2, np.array([1.0, 2.0]))
+    >>> value, pullback(np.ones(2))
+    (array([1., 4.]), array([2., 4.]))
+    """
+    call = _Call(function, args, kwargs, argnums)
+    return call.value, call.pullback
+
+
+def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., tuple[Any, Any]]:
+    """A function that returns the value of ``function`` and its gradient.
+
+    Parameters
+    ----------
+    function : callable
+        A function that returns a real number.
+    argnums : int, str, or sequence of them
+        The arguments to differentiate with respect to; see `vjp`.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of ``function`` and returns its value, bit for bit, and the gradient, a tree like the argument.
+
+    Raises
+    ------
+    ArgumentError
+        When called: if the value is not a real number, or an argument cannot be differentiated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from checkpointer import value_and_grad
+    >>> value_and_grad(lambda u: float(3) * np.sum(u**2))(np.array([1.0, 2.0]))
+    (np.float64(15.0), array([ 6., 12.]))
+    """
+    _check_callable(function)
+
+    @functools.wraps(function)
+    def gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        call = _Call(function, args, kwargs, argnums)
+        return call.value, call.pullback(_unit(call.value))
+
+    return gradient
+
+
+def grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """A function that returns the gradient of ``function``; see `value_and_grad`.
+
+    Examples
+    --------
+    >>> from checkpointer import grad
+    >>> grad(lambda x: x**3)(2.0)
+    12.0
+    """
+    both = value_and_grad(function, argnums)
+
+    @functools.wraps(function)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        return both(*args, **kwargs)[1]
+
+    return gradient
+
+
+class _Call:
+    """One differentiated call: run at construction, pulled back once."""
+
+    def __init__(
+        self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums
+    ) -> None:
+        _check_callable(function)
+        if active.tape is not None:
+            raise refuse(
+                "CKP214",
+                "a gradient inside a function that is being differentiated",
+                "differentiate inside with autograd.grad, and only what contains no marked loop",
+            )
+        self._selected = _Selected(function, args, kwargs, argnums)
+        self._args = list(args)
+        self._kwargs = dict(kwargs)
+        self._tape = Tape()
+        self._state = State([_underlying(function)], [self._args, self._kwargs, *_instances(function)])
+        self._selected.separate(self._state, self._args, self._kwargs)
+        self.value = self._run(function)
+        self._selected.check_separated()
+        self._state.holder.owner.append(self.value)  # what was returned has to survive the way back, too
+
+    def _run(self, function: Callable[..., Any]) -> Any:
+        tape = self._tape
+        args, kwargs = self._args, self._kwargs
+        wrapper = Wrapper(tape, lambda value: True)
+        chosen = State([], self._selected.trees)
+        with knowing_traced_values(), recording(tape), wrapped(chosen, wrapper):
+            self._selected.take(args, kwargs)
+            self._selected.mark_separated(wrapper)
+            wrapper.varied = lambda value: False
+            with wrapped(self._state, wrapper):
+                value = function(*args, **kwargs)
+                tape.raise_what_was_swallowed()
+                self._results = _Results(value)
+        return self._selected.apart_from(self._results.plain())
+
+    def pullback(self, cotangent: Any) -> Any:
+        """The adjoint of the selected arguments, given that of the value."""
+        if self._results is None:
+            raise ArgumentError(
+                "this pullback was called before, and its snapshots are used up: call vjp again for another"
+            )
+        if any(type(leaf) in Box.types for _, leaf in _flat(cotangent, "cotangent")):
+            raise refuse(
+                "CKP215",
+                "the gradient of a gradient",
+                "second derivatives through marked loops are not available yet",
+            )
+        results, self._results = self._results, None  # type: ignore[assignment]
+        results.seed(cotangent)
+        after = capture(self._state)
+        self._selected.keep_out_of(after)
+        try:
+            with knowing_traced_values():
+                self._tape.reverse()
+        finally:
+            after.restore()
+            self._selected.put_back()
+        return self._selected.gradient()
+
+
+class _Selected:
+    """The arguments that are differentiated."""
+
+    def __init__(
+        self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums
+    ) -> None:
+        self.single = isinstance(argnums, int | str | np.integer)
+        wanted = [argnums] if self.single or not isinstance(argnums, Sequence) else list(argnums)
+        self.places = [_place(function, number, args, kwargs) for number in wanted]
+        self.originals = [args[place] if isinstance(place, int) else kwargs[place] for place in self.places]
+        for number, tree in zip(wanted, self.originals, strict=True):
+            trees.check_differentiable(tree, _argument_name(function, number))
+        self.trees = list(self.originals)
+        self._separated: list[tuple[str, Any, Any]] = []
+        self._names = [_argument_name(function, number) for number in wanted]
+        self._bindings = [(place, place.content()) for place in State([], self.trees).survey().containers]
+        self._nodes: list[list[TapeNode]] = []
+
+    def separate(self, state: State, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """Copy the arguments if anything else shares their memory.
+
+        The derivative is the one with respect to the argument alone; the other route to the same memory (another
+        argument, a global, the argument itself in two places of a tree) stays constant.
+        """
+        self._replace(args, kwargs, [None] * len(self.trees))
+        elsewhere = state.survey().roots
+        chosen = [
+            leaf for tree in self.trees for _, leaf in trees.leaves(tree, "") if isinstance(leaf, np.ndarray)
+        ]
+        roots = [id(root_of(leaf)) for leaf in chosen]
+        if len(set(roots)) < len(roots) or elsewhere.keys() & set(roots) or any(map(overlaps_itself, chosen)):
+            originals = [
+                dict(trees.leaves(tree, name)) for tree, name in zip(self.trees, self._names, strict=True)
+            ]
+            self.trees = [trees.rebuilt(tree, _private, lambda part: part) for tree in self.trees]
+            for tree, name, before in zip(self.trees, self._names, originals, strict=True):
+                self._separated += [
+                    (path, before[path], leaf)
+                    for path, leaf in trees.leaves(tree, name)
+                    if isinstance(leaf, np.ndarray)
+                ]
+        self._replace(args, kwargs, self.trees)
+
+    def apart_from(self, value: Any) -> Any:
+        """The returned value, copied where it is the memory of an argument, which will hold the argument again."""
+        roots = {
+            id(node.memory.root) for nodes in self._nodes for node in nodes if isinstance(node.memory, Memory)
+        }
+
+        def separate(leaf: Any) -> Any:
+            return leaf.copy() if isinstance(leaf, np.ndarray) and id(root_of(leaf)) in roots else leaf
+
+        holder = [value]
+        State([], holder).survey(lenient=True).replace(separate)
+        return holder[0]
+
+    def check_separated(self) -> None:
+        """Refuse the call if the function wrote to an argument that was separated from what shares its memory."""
+        for path, original, private in self._separated:
+            if original.tobytes() != private.tobytes():
+                raise ArgumentError(
+                    f"{path} shares memory with another argument or variable, and the function writes to it, so that its"
+                    " derivative is not defined: pass a copy"
+                )
+
+    def mark_separated(self, wrapper: Wrapper) -> None:
+        """Let the memories of separated arguments, and of what they were separated from, refuse to be written to."""
+        for path, original, private in self._separated:
+            for array in (original, private):
+                memory = Memory(array, varied=array is private)
+                wrapper.memories.setdefault(id(memory.root), memory).separated = path
+
+    def _replace(self, args: list[Any], kwargs: dict[str, Any], values: list[Any]) -> None:
+        for place, value in zip(self.places, values, strict=True):
+            (args if isinstance(place, int) else kwargs)[place] = value  # type: ignore[index]
+
+    def take(self, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """Put the traced arguments among the arguments of the call, and note their nodes."""
+        self._replace(args, kwargs, self.trees)
+        for tree in self.trees:
+            self._nodes.append([leaf._node for _, leaf in trees.leaves(tree, "")])
+
+    def gradient(self) -> Any:
+        """The adjoints as trees like the arguments."""
+        gradients = []
+        for tree, nodes in zip(self.originals, self._nodes, strict=True):
+            gradients.append(trees.rebuilt(tree, _Adjoints(nodes)))
+        return gradients[0] if self.single else tuple(gradients)
+
+    def put_back(self) -> None:
+        """Leave the attributes and items of the differentiated arguments as they were before the call."""
+        for place, content in self._bindings:
+            place.restore(content)
+
+    def keep_out_of(self, snapshot: Snapshot) -> None:
+        """Leave the content of the differentiated arrays as it was before the call."""
+        for nodes in self._nodes:
+            for node in nodes:
+                snapshot.buffers.pop(id(getattr(node.memory, "root", None)), None)
+
+
+class _Adjoints:
+    """Answers with the adjoint of each leaf of a tree, in the order of the leaves."""
+
+    def __init__(self, nodes: list[TapeNode]) -> None:
+        self._nodes = iter(nodes)
+
+    def __call__(self, leaf: Any) -> Any:
+        return _adjoint_of(next(self._nodes), leaf)
+
+
+def _private(leaf: Any) -> Any:
+    """A copy of an array, in the same order of its axes."""
+    return leaf.copy(order="K") if isinstance(leaf, np.ndarray) else leaf
+
+
+def _adjoint_of(node: TapeNode, leaf: Any) -> Any:
+    """The adjoint that arrived at an argument, of the argument's own type."""
+    if isinstance(leaf, np.ndarray):
+        flat = node.memory.flat
+        return np.zeros_like(leaf) if flat is None else flipped(np.array(node.memory.adjoint(node.value)))
+    number = node.memory.take(leaf)
+    kind = type(leaf)
+    return kind(0) if number is None else kind(flipped(number))
+
+
+class _Results:
+    """What the function returned: traced, and by its values."""
+
+    def __init__(self, value: Any) -> None:
+        self._traced = value
+        self._nodes = [(name, leaf._node) for name, leaf in _flat(value, "value") if is_varied(leaf)]
+        self._value = _untraced(value)
+
+    def plain(self) -> Any:
+        return self._value
+
+    def seed(self, cotangent: Any) -> None:
+        """Put the adjoint of the value onto the tape."""
+        given = dict(_flat(cotangent, "value"))
+        for name, node in self._nodes:
+            if name not in given:
+                raise ArgumentError(
+                    f"the adjoint of {name} is missing: give a tree of the same form as the value"
+                )
+            adjoint = given[name]
+            if np.shape(adjoint) != np.shape(node.value):
+                raise ArgumentError(
+                    f"the adjoint of {name} has shape {np.shape(adjoint)}, but must have {np.shape(node.value)}"
+                )
+            if isinstance(node.value, np.ndarray):
+                node.memory.add(
+                    node.value, np.array(flipped(adjoint), dtype=np.result_type(node.value, adjoint))
+                )
+            else:
+                node.memory.add(node.value, flipped(adjoint))
+
+
+def _flat(value: Any, name: str) -> list[tuple[str, Any]]:
+    if is_traced(value):
+        return [(name, value)]
+    parts = trees.children(value)
+    if parts is None:
+        return [(name, value)]
+    return [leaf for suffix, part in parts for leaf in _flat(part, name + suffix)]
+
+
+def _untraced(value: Any) -> Any:
+    """The returned value without traced values in it; containers that the state can reach are untraced in place."""
+    if is_traced(value):
+        return plain(value)
+    holder = [value]
+    State([], holder).survey().replace(plain)
+    return holder[0]
+
+
+def _check_callable(function: Any) -> None:
+    if not callable(function):
+        raise ArgumentError(f"function must be callable, but is {function!r}")
+
+
+def _underlying(function: Any) -> Any:
+    """The code of a callable."""
+    if isinstance(function, functools.partial):
+        return _underlying(function.func)
+    return (
+        function if isinstance(function, types.FunctionType | types.MethodType) else type(function).__call__
+    )
+
+
+def _instances(function: Any) -> list[Any]:
+    """The objects that a callable carries with it."""
+    if isinstance(function, functools.partial):
+        return [list(function.args), function.keywords, *_instances(function.func)]
+    if isinstance(function, types.MethodType):
+        return [function.__self__]
+    return [] if isinstance(function, types.FunctionType) else [function]
+
+
+def _place(function: Any, number: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | str:
+    """Where among the arguments of the call an argument stands that was named by number or by name."""
+    if isinstance(number, str):
+        if number in kwargs:
+            return number
+        names = _parameters(function)
+        if number in names and names.index(number) < len(args):
+            return names.index(number)
+        raise ArgumentError(f"argnums names {number!r}, but the call gives no such argument")
+    if isinstance(number, bool) or not isinstance(number, int | np.integer):
+        raise ArgumentError(f"argnums must be positions or names of arguments, but contains {number!r}")
+    if -len(args) <= number < len(args):
+        return int(number) % len(args)
+    names = _parameters(function)
+    if 0 <= number < len(names) and names[number] in kwargs:
+        return names[number]
+    raise ArgumentError(f"argnums is {number}, but the call gives {len(args)} positional arguments")
+
+
+def _parameters(function: Any) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def _argument_name(function: Any, number: Any) -> str:
+    if isinstance(number, str):
+        return f"argument {number!r}"
+    names = _parameters(function)
+    return f"argument {names[number]!r}" if 0 <= number < len(names) else f"argument {number}"
+
+
+def _unit(value: Any) -> Any:
+    """The adjoint of a real number with respect to itself."""
+    if isinstance(value, np.ndarray) and value.size == 1 and value.dtype.kind == "f":
+        return np.ones_like(value)
+    if isinstance(value, float | np.floating):
+        return type(value)(1)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return 1.0  # a constant
+    what = f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else f"{value!r}"
+    raise ArgumentError(
+        f"the gradient is defined for functions that return a real number, but this one returned {what}:"
+        " return a sum, a mean or one element, or use vjp"
+    )

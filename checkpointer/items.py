@@ -1,0 +1,192 @@
+"""What a loop iterates over, in a form in which any item can be asked for again."""
+
+from __future__ import annotations
+
+import copy
+import types
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from checkpointer.boxes import is_varied, plain
+from checkpointer.refusals import refuse
+from checkpointer.state import State, Survey
+
+_SEQUENCES: tuple[Any, ...] = (
+    [],
+    (),
+    range(0),
+    range(1 << 70),
+    "",
+    {},
+    {}.keys(),
+    {}.values(),
+    {}.items(),
+    set(),
+)
+_SEQUENCE_ITERATORS = (
+    *(type(iter(sequence)) for sequence in _SEQUENCES),
+    type(reversed([])),
+    type(iter(np.zeros(1))),
+)
+
+
+class Items:
+    """The items of a ``for`` loop, or the endless iterations of a ``while`` loop (`endless`).
+
+    A range and a sequence are indexed; what is built of sequences by ``enumerate``, ``zip`` and ``reversed`` is read at
+    once; anything else (a generator, a progress bar) is read while the loop runs, and its length is known at its end.
+
+    Parameters
+    ----------
+    iterable : iterable or None
+        None for a ``while`` loop.
+    holder : list
+        Its first place takes the items, if they can be changed or differentiated and so belong to the loop's state.
+    """
+
+    def __init__(self, iterable: Iterable[Any] | None, holder: list[Any]) -> None:
+        self.endless = iterable is None
+        self.length: int | None = None
+        self._holder = holder
+        self._kept: Any = ()
+        self._iterator: Iterator[Any] | None = None
+        self._in_state = False
+        self._source = iterable if isinstance(iterable, Iterator) else None
+        if iterable is None:
+            return
+        if _is_of_sequences(iterable):
+            iterable = tuple(_duplicate(iterable))
+        if isinstance(iterable, range):
+            self._kept = iterable
+        elif isinstance(iterable, list | tuple | np.ndarray):
+            self._in_state = isinstance(iterable, np.ndarray) or not all(map(_is_atom, iterable))
+            self._kept = None if self._in_state else iterable
+            holder[0] = iterable if self._in_state else None
+        else:
+            self._kept = []
+            self._iterator = iter(iterable)
+            return
+        self.length = len(iterable)
+
+    def check_independent(self, loop: Survey) -> None:
+        """Refuse an iterator that can reach what the loop changes or differentiates: its items would be constants."""
+        source = self._iterator
+        if source is None:
+            return
+        survey = _reach_of(source).survey(lenient=True)
+        changed = {
+            id(container.owner) for container in loop.containers if container.owner is not self._holder
+        }
+        places = [place for place in survey.containers if id(place.owner) in changed and place.pairs()]
+        names = [leaf.name for leaf in survey.leaves if is_varied(leaf.value) or leaf.container in places]
+        if names:
+            raise refuse(
+                "CKP219",
+                f"the loop's items come from a {type(source).__name__} that can reach {names[0]}, which the loop can"
+                " change or which is being differentiated: the items would be taken for constants",
+                "iterate over the differentiated array itself, or over range(), and compute the item in the loop",
+            )
+
+    def move_on(self, steps: int) -> None:
+        """Leave an iterator that was read through a duplicate where the loop left it: others may go on with it."""
+        if self._source is not None and self._iterator is None:
+            for _ in range(steps):
+                next(self._source, None)
+
+    def check_length(self) -> None:
+        """Refuse a list that grew or shrank while the loop went over it."""
+        items = self._holder[0] if self._in_state else self._kept
+        if self._iterator is None and not self.endless and len(items) != self.length:
+            raise refuse(
+                "CKP220",
+                f"the list that the loop goes over had {self.length} items at first, and has {len(items)} now",
+                "loop with while over an index, or over a copy of the list",
+            )
+
+    def has(self, number: int) -> bool:
+        """Whether there is an item with this number; reads it, if it has not been read."""
+        if self.length is not None:
+            return number < self.length
+        if self._iterator is None or number < len(self._kept):
+            return True
+        try:
+            item = next(self._iterator)
+        except StopIteration:
+            self.length = number
+            return False
+        self._kept.append(item)
+        return True
+
+    def __getitem__(self, number: int) -> Any:
+        if self._in_state:
+            return self._holder[0][number]
+        item = self._kept[number]
+        if self._iterator is not None and not _is_atom(item):
+            # a generator may yield the same buffer each time: hand out this one, and keep what is in it now
+            self._kept[number] = _kept(item)
+        return item
+
+
+def _reach_of(source: Any) -> State:
+    """What an iterator can reach: a generator's variables and the globals it uses, another iterator's attributes."""
+    if not isinstance(source, types.GeneratorType) or source.gi_frame is None:
+        return State([], [source])
+    variables = dict(source.gi_frame.f_locals)
+    cells = tuple(types.CellType(variables.get(name)) for name in source.gi_code.co_freevars)
+    function = types.FunctionType(source.gi_code, source.gi_frame.f_globals, closure=cells)
+    return State([function], [variables])
+
+
+def _is_of_sequences(iterable: Any) -> bool:
+    """Whether reading all items at once cannot run any code of the user's."""
+    if isinstance(iterable, reversed):
+        inner = iterable.__reduce__()[1]
+        return not inner or isinstance(inner[0], list | tuple | range | np.ndarray)
+    if isinstance(iterable, enumerate | zip):
+        inner = iterable.__reduce__()[1]
+        return all(_is_of_sequences(part) for part in inner if not isinstance(part, int))
+    if isinstance(iterable, dict | set | frozenset | str | bytes) or type(iterable) in (
+        type({}.keys()),
+        type({}.values()),
+        type({}.items()),
+    ):
+        return True
+    return type(iterable) in _SEQUENCE_ITERATORS
+
+
+def _duplicate(iterator: Any) -> Any:
+    """An iterator over the same items, independent of the given one."""
+    if isinstance(iterator, enumerate):
+        state: Any = iterator.__reduce__()[1]
+        return enumerate(_duplicate(state[0]), state[1])
+    if isinstance(iterator, zip):
+        return zip(*map(_duplicate, iterator.__reduce__()[1]), strict=False)
+    return copy.copy(iterator) if isinstance(iterator, Iterator) else iterator
+
+
+def _kept(item: Any) -> Any:
+    """An item as it is now, to be handed out again when its step is recomputed."""
+    if isinstance(item, np.ndarray):
+        return plain(item).copy()
+    if isinstance(item, tuple):
+        parts = [_kept(part) for part in item]
+        return type(item)(*parts) if hasattr(item, "_fields") else tuple(parts)
+    if _is_atom(item):
+        return item
+    raise refuse(
+        "CKP219",
+        f"the loop's items come from an iterator and are objects of type {type(item).__name__}, which may change before"
+        " their steps are recomputed",
+        "make a list of the items before the loop, or let the iterator yield numbers, arrays and tuples of them",
+    )
+
+
+def _is_atom(item: Any) -> bool:
+    """Whether an item is immutable and no derivative flows through it."""
+    if type(item) is tuple:
+        return all(map(_is_atom, item))
+    return type(item) in (int, float, complex, str, bool, type(None)) or (
+        isinstance(item, np.integer | np.floating) and type(item).__module__ == "numpy"
+    )

@@ -1,0 +1,71 @@
+"""The marker of a loop: it returns its first argument, and says how the loop is to be checkpointed."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from checkpointer.errors import ArgumentError, NotRewrittenError
+from checkpointer.schemes import SCHEMES, Scheme
+from checkpointer.storage import Storage
+from checkpointer.tape import active
+
+T = TypeVar("T")
+
+
+def checkpointed(subject: T, scheme: Scheme | None = None, *, storage: Storage | None = None) -> T:
+    """Mark a ``for`` or ``while`` loop to be checkpointed.
+
+    ``for x in checkpointed(xs, scheme):`` and ``while checkpointed(condition, scheme):`` are the two forms.
+
+    In a module that checkpointer rewrites, the loop is differentiated with the scheme's snapshots. Elsewhere this
+    returns ``subject`` and the loop runs as if it were not marked.
+
+    Parameters
+    ----------
+    subject : iterable or condition
+        What the loop iterates over, or its condition.
+    scheme : Scheme
+        Where snapshots are taken: ``Revolve(snapshots=8)``, ``Online(snapshots=8)``, ``Periodic(snapshots=8)`` or
+        ``StoreAll()``.
+    storage : Storage, optional
+        Where snapshots are kept; in memory unless given.
+
+    Returns
+    -------
+    iterable or condition
+        ``subject`` itself.
+
+    Raises
+    ------
+    ArgumentError
+        If scheme or storage is not one.
+    NotRewrittenError
+        If the loop is being differentiated and has not been rewritten.
+
+    Examples
+    --------
+    >>> from checkpointer import Revolve, checkpointed
+    >>> sum(x for x in checkpointed(range(4), Revolve(snapshots=2)))
+    6
+    """
+    check_marker(scheme, storage)
+    if active.tape is not None:
+        raise NotRewrittenError(
+            "a marked loop is being differentiated, but its module has not been rewritten, so every step would be stored."
+            " Import the module under checkpointer.install_import_hook(...), run the script with 'checkpointer run',"
+            " or put @checkpointer.transform above the function"
+        )
+    return subject
+
+
+def check_marker(scheme: object, storage: object) -> None:
+    """Refuse a scheme or storage that is none, at the loop that it was given to."""
+    if not isinstance(scheme, Scheme):
+        hint = ""
+        if isinstance(scheme, type) and issubclass(scheme, Scheme):
+            hint = f": {scheme.__name__} is a class; call it, as in {scheme.__name__}(...)"
+        raise ArgumentError(
+            f"scheme must be one of {', '.join(sorted(SCHEMES))} or another Scheme, but is {scheme!r}{hint}"
+        )
+    if storage is not None and not isinstance(storage, Storage):
+        raise ArgumentError(f"storage must be a Storage, such as MemoryStorage(), but is {storage!r}")

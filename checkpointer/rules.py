@@ -1,0 +1,324 @@
+"""Derivative rules that autograd lacks, or that matter enough to be leaner than its own.
+
+A rule is a *maker* in autograd's form: ``maker(argnums, ans, args, kwargs)`` returns the pullback, a function of the
+result's adjoint that returns one contribution per argument in ``argnums``. Complex adjoints are in autograd's convention,
+in which the pullback of a holomorphic function multiplies by its derivative.
+
+``zero * infinity`` is zero here: an adjoint that is exactly zero says that the element does not matter, whatever the
+derivative of a square root at the origin may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import autograd.numpy as anp
+import numpy as np
+from autograd.core import primitive_vjps
+
+Maker = Callable[..., Callable[[Any], tuple[Any, ...]]]
+Partial = Callable[..., Any]
+
+RULES: dict[Callable[..., Any], Maker] = {}
+
+
+def unbroadcast(adjoint: Any, argument: Any) -> Any:
+    """Sum the adjoint over the axes along which ``argument`` was broadcast."""
+    shape = np.shape(argument)
+    if np.shape(adjoint) != shape:
+        extra = np.ndim(adjoint) - len(shape)
+        adjoint = np.sum(adjoint, axis=tuple(range(extra)))
+        narrow = tuple(i for i, n in enumerate(shape) if n == 1 and adjoint.shape[i] != 1)
+        if narrow:
+            adjoint = np.sum(adjoint, axis=narrow, keepdims=True)
+    return adjoint if np.iscomplexobj(argument) else np.real(adjoint)
+
+
+def scaled(adjoint: Any, partial: Any) -> Any:
+    """``adjoint * partial``, with zero where the adjoint is zero even if the derivative is not finite."""
+    product = adjoint * partial
+    if not np.isfinite(np.sum(product)):
+        product = np.where(adjoint == 0, 0.0, product)
+    return product
+
+
+def elementwise(ufunc: np.ufunc, *partials: Partial, singular: bool = False) -> None:
+    """Register a ufunc by its partial derivatives, functions of ``(ans, *args)``."""
+    times = scaled if singular else np.multiply
+
+    def maker(
+        argnums: tuple[int, ...], ans: Any, args: tuple[Any, ...], kwargs: Any
+    ) -> Callable[[Any], tuple[Any, ...]]:
+        def pullback(g: Any) -> tuple[Any, ...]:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return tuple(unbroadcast(times(g, partials[n](ans, *args)), args[n]) for n in argnums)
+
+        return pullback
+
+    RULES[ufunc] = maker
+
+
+def _sum_maker(signs: tuple[int, int]) -> Maker:
+    """The rule of ``add`` and ``subtract``: the adjoint itself, or its negative."""
+
+    def maker(
+        argnums: tuple[int, ...], ans: Any, args: tuple[Any, ...], kwargs: Any
+    ) -> Callable[[Any], tuple[Any, ...]]:
+        return lambda g: tuple(unbroadcast(g if signs[n] > 0 else -g, args[n]) for n in argnums)
+
+    return maker
+
+
+RULES[np.add] = _sum_maker((1, 1))
+RULES[np.subtract] = _sum_maker((1, -1))
+
+
+def _power_base(ans: Any, x: Any, y: Any) -> Any:
+    if np.ndim(y) == 0 and y == 2:
+        return 2 * x
+    return np.where(y == 0, 0.0, y * np.power(x, np.where(y == 0, 1.0, np.subtract(y, 1.0))))
+
+
+def _power_exponent(ans: Any, x: Any, y: Any) -> Any:
+    return ans * np.log(np.where(x == 0, 1.0, x))
+
+
+def _chosen(ans: Any, mine: Any, other: Any) -> Any:
+    """Which argument a maximum or minimum took; a tie is shared, and a NaN goes where the result came from."""
+    took_mine = (ans == mine) | (np.isnan(ans) & np.isnan(mine))
+    took_other = (ans == other) | (np.isnan(ans) & np.isnan(other))
+    return took_mine / np.maximum(1, took_mine.astype(float) + took_other)
+
+
+elementwise(np.multiply, lambda ans, x, y: y, lambda ans, x, y: x, singular=True)
+elementwise(np.true_divide, lambda ans, x, y: 1 / y, lambda ans, x, y: -ans / y, singular=True)
+elementwise(np.negative, lambda ans, x: -1.0)
+elementwise(np.positive, lambda ans, x: 1.0)
+elementwise(np.square, lambda ans, x: 2 * x)
+elementwise(np.sqrt, lambda ans, x: 0.5 / ans, singular=True)
+elementwise(np.cbrt, lambda ans, x: 1 / (3 * ans * ans), singular=True)
+elementwise(np.reciprocal, lambda ans, x: -ans * ans, singular=True)
+elementwise(np.exp, lambda ans, x: ans, singular=True)
+elementwise(np.log, lambda ans, x: 1 / x, singular=True)
+elementwise(np.log2, lambda ans, x: 1 / (x * np.log(2.0)), singular=True)
+elementwise(np.log10, lambda ans, x: 1 / (x * np.log(10.0)), singular=True)
+elementwise(np.log1p, lambda ans, x: 1 / (1 + x), singular=True)
+elementwise(np.sin, lambda ans, x: np.cos(x))
+elementwise(np.cos, lambda ans, x: -np.sin(x))
+elementwise(np.tanh, lambda ans, x: 1 - ans * ans)
+elementwise(np.power, _power_base, _power_exponent, singular=True)
+elementwise(np.float_power, _power_base, _power_exponent, singular=True)
+elementwise(np.maximum, _chosen, lambda ans, x, y: _chosen(ans, y, x))
+elementwise(np.minimum, _chosen, lambda ans, x, y: _chosen(ans, y, x))
+elementwise(np.fmax, _chosen, lambda ans, x, y: _chosen(ans, y, x))
+elementwise(np.fmin, _chosen, lambda ans, x, y: _chosen(ans, y, x))
+elementwise(
+    np.copysign,
+    lambda ans, x, y: np.where(np.signbit(x) == np.signbit(y), 1.0, -1.0),
+    lambda ans, x, y: np.zeros_like(y),
+)
+elementwise(np.remainder, lambda ans, x, y: 1.0, lambda ans, x, y: -np.floor(x / y), singular=True)
+elementwise(np.fmod, lambda ans, x, y: 1.0, lambda ans, x, y: -np.trunc(x / y), singular=True)
+elementwise(np.hypot, lambda ans, x, y: x / ans, lambda ans, x, y: y / ans, singular=True)
+elementwise(
+    np.arctan2,
+    lambda ans, y, x: x / (x * x + y * y),
+    lambda ans, y, x: -y / (x * x + y * y),
+    singular=True,
+)
+
+
+def along(adjoint: Any, axis: Any, keepdims: bool, ndim: int) -> Any:
+    """The adjoint of a reduction with its reduced axes put back, so that it broadcasts against the argument."""
+    if axis is None:
+        return np.reshape(adjoint, (1,) * ndim)
+    if keepdims:
+        return adjoint
+    axes = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
+    for number in sorted(number % ndim for number in axes):
+        adjoint = np.expand_dims(adjoint, number)
+    return adjoint
+
+
+def _norm_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    """Vector norms of order 1, 2 and infinity, and the Frobenius norm; autograd's rule fails at zero and at infinity."""
+    names = ("x", "ord", "axis", "keepdims")
+    options = {**dict(zip(names, args, strict=False)), **kwargs}
+    x, order, axis, keepdims = (
+        args[0],
+        options.get("ord"),
+        options.get("axis"),
+        options.get("keepdims", False),
+    )
+    is_vector = np.ndim(x) == 1 if axis is None else np.ndim(axis) == 0
+    if not (order in (None, "fro") or (is_vector and order in (1, 2, np.inf))):
+        raise NotImplementedError(f"norm of order {order}")
+    size = along(ans, axis, keepdims, np.ndim(x))
+    magnitude = np.abs(x)
+    if order == 1:
+        weights = np.ones_like(magnitude)
+    elif order == np.inf:
+        weights = (magnitude == size).astype(magnitude.dtype)
+        weights /= np.sum(weights, axis=axis, keepdims=True)
+    else:
+        weights = magnitude / np.where(size == 0, 1, size)
+    direction = np.conj(x) / np.where(magnitude == 0, 1, magnitude)
+    return lambda g: (along(g, axis, keepdims, np.ndim(x)) * weights * direction,)
+
+
+RULES[np.linalg.norm] = _norm_maker
+RULES[np.roll] = lambda argnums, ans, args, kwargs: lambda g: (_rolled_back(g, *args[1:], **kwargs),)
+
+
+def _rolled_back(g: Any, shift: Any, axis: Any = None) -> Any:
+    return np.roll(g, -np.asarray(shift) if np.ndim(shift) == 0 else tuple(-s for s in shift), axis)
+
+
+def clip(a: Any, low: Any, high: Any) -> Any:
+    """``np.clip`` as a function of its three arrays, under which its rule is registered."""
+    return np.clip(a, low, high)
+
+
+def _clip_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    a, low, high = args
+    raised = a if low is None else np.maximum(a, low)  # where low > high, high wins
+    nowhere = np.zeros(np.shape(ans), bool)
+    above = nowhere if high is None else np.broadcast_to(raised > high, np.shape(ans))
+    below = nowhere if low is None else np.broadcast_to(a < low, np.shape(ans)) & ~above
+    parts = (~above & ~below, below, above)
+    return lambda g: tuple(unbroadcast(g * parts[n], args[n]) for n in argnums)
+
+
+RULES[clip] = _clip_maker
+
+
+def _cholesky_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    """Autograd's rule gives half of the adjoint to the upper triangle, which NumPy never reads."""
+    if kwargs.get("upper"):
+        raise NotImplementedError("cholesky with upper=True")
+    symmetric = primitive_vjps[anp.linalg.cholesky](argnums, ans, args, kwargs)
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        (full,) = symmetric(g)
+        return (np.tril(full) + np.tril(np.swapaxes(full, -1, -2), -1),)
+
+    return pullback
+
+
+def _sinc_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    (x,) = args
+    safe = np.where(x == 0, 1.0, x)
+    slope = np.where(x == 0, 0.0, (np.cos(np.pi * x) - ans) / safe)
+    return lambda g: (g * slope,)
+
+
+RULES[np.linalg.cholesky] = _cholesky_maker
+RULES[np.sinc] = _sinc_maker
+
+
+def _modf_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    return lambda g: (g[0],)  # the whole part is piecewise constant
+
+
+def _divmod_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    remainder = RULES[np.remainder](argnums, ans[1], args, kwargs)
+    return lambda g: remainder(g[1])
+
+
+RULES[np.modf] = _modf_maker
+RULES[np.divmod] = _divmod_maker
+
+
+def _absolute_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    (x,) = args
+    if np.iscomplexobj(x):
+        return lambda g: (g * np.conj(x) / np.where(ans == 0, 1.0, ans),)
+    return lambda g: (g * np.sign(x),)
+
+
+RULES[np.absolute] = _absolute_maker
+
+
+def _prod_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    """Autograd divides the product by each factor, which fails where a factor is zero."""
+    x = args[0]
+    axis = args[1] if len(args) > 1 else kwargs.get("axis")
+    keepdims = kwargs.get("keepdims", False)
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        axes = range(x.ndim) if axis is None else np.atleast_1d(np.asarray(axis) % x.ndim)
+        last = np.moveaxis(x, list(axes), range(-len(list(axes)), 0))
+        flat = last.reshape(*last.shape[: x.ndim - len(list(axes))], -1)
+        ones = np.ones_like(flat[..., :1])
+        before = np.cumprod(np.concatenate([ones, flat[..., :-1]], axis=-1), axis=-1)
+        after = np.cumprod(np.concatenate([ones, flat[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
+        others = np.moveaxis((before * after).reshape(last.shape), range(-len(list(axes)), 0), list(axes))
+        return (along(g, axis, keepdims, x.ndim) * others,)
+
+    return pullback
+
+
+RULES[np.prod] = _prod_maker
+
+
+def _sort_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    x = args[0]
+    axis = args[1] if len(args) > 1 else kwargs.get("axis", -1)
+    if axis is None:
+        order = np.argsort(x, axis=None)
+        return lambda g: (g[np.argsort(order)].reshape(x.shape),)
+    order = np.argsort(x, axis=axis)
+    return lambda g: (np.take_along_axis(g, np.argsort(order, axis=axis), axis=axis),)
+
+
+RULES[np.sort] = _sort_maker
+
+
+def gradient_pullback(
+    shape: tuple[int, ...], axis: int, spacing: Any, edge_order: int
+) -> Callable[[Any], Any]:
+    """The transpose of ``np.gradient`` along one axis.
+
+    No result depends on elements more than two away, so its responses to every fifth element at once hold all weights.
+    """
+    n = shape[axis]
+    places = np.arange(n)
+    weights = np.zeros((5, n))  # weights[k, i]: how result i depends on element i + k - 2
+    for first in range(5):
+        numpys: Any = np.gradient
+        response = numpys((places % 5 == first).astype(float), spacing, edge_order=edge_order)
+        weights[(first - places + 2) % 5, places] = response
+
+    def pullback(g: Any) -> Any:
+        g = np.moveaxis(g, axis, -1)
+        total = np.zeros_like(g)
+        for k in range(max(-2, 1 - n), min(3, n)):
+            rows = slice(max(0, -k), n - max(0, k))
+            columns = slice(max(0, k), n - max(0, -k))
+            total[..., columns] += g[..., rows] * weights[k + 2, rows]
+        return np.moveaxis(total, -1, axis)
+
+    return pullback
+
+
+def _cumprod_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    """D ans[j] / d x[i] is the product of the first j factors without the i-th, for i <= j."""
+    x = args[0]
+    axis = args[1] if len(args) > 1 else kwargs.get("axis")
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        source = x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1)
+        adjoint = g.reshape(-1) if axis is None else np.moveaxis(g, axis, -1)
+        n = source.shape[-1]
+        total = np.zeros_like(source)
+        for i in range(n):
+            without = source.copy()
+            without[..., i] = 1
+            total[..., i] = np.sum((np.cumprod(without, axis=-1) * adjoint)[..., i:], axis=-1)
+        return (total.reshape(x.shape) if axis is None else np.moveaxis(total, -1, axis),)
+
+    return pullback
+
+
+RULES[np.cumprod] = _cumprod_maker

@@ -1,0 +1,114 @@
+"""What a rewritten module imports: the loops' entry, the schedule's actions, and a few replacements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from checkpointer.bridge import differentiable
+from checkpointer.conversions import as_complex, as_float, type_of
+from checkpointer.items import Items
+from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
+from checkpointer.markers import check_marker
+from checkpointer.schemes import Advance, Discard, Record, Restore, Reverse, Scheme, Snapshot
+from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
+from checkpointer.state import State
+from checkpointer.storage import MemoryStorage, Storage
+from checkpointer.tape import active
+
+
+def run_loop(
+    step: Callable[[Any], Any],
+    items: Iterable[Any],
+    scheme: Scheme | None = None,
+    *,
+    forward: ForwardSweep,
+    reverse: ReverseSweep,
+    storage: Storage | None = None,
+) -> Ended:
+    """Run a marked ``for`` loop.
+
+    Parameters
+    ----------
+    step : function
+        One iteration, a function of the item.
+    items : iterable
+        What the loop iterates over.
+    scheme, storage : Scheme, Storage
+        Where snapshots are taken and kept. Not used unless the loop is differentiated.
+    forward, reverse : function
+        The loop's sweeps.
+
+    Returns
+    -------
+    Ended
+        How the loop ended.
+    """
+    check_marker(scheme, storage)
+    if active.tape is not None:
+        return _differentiated(step, items, scheme, storage, forward, reverse)
+    for item in items:
+        signal = step(item)
+        if signal is not None:
+            return Ended(returned=True, value=signal.value) if isinstance(signal, Return) else Ended()
+    return Ended(exhausted=True)
+
+
+def run_while(
+    step: Callable[[], Any],
+    scheme: Scheme | None = None,
+    *,
+    forward: ForwardSweep,
+    reverse: ReverseSweep,
+    storage: Storage | None = None,
+) -> Ended:
+    """Run a marked ``while`` loop; ``step`` looks at the condition first and returns EXHAUSTED when it fails.
+
+    The evaluation of the condition that ends the loop counts as a step: it may have changed the state.
+    """
+    check_marker(scheme, storage)
+    if active.tape is not None:
+        return _differentiated(step, None, scheme, storage, forward, reverse)
+    while True:
+        signal = step()
+        if signal is not None:
+            if isinstance(signal, Return):
+                return Ended(returned=True, value=signal.value)
+            return Ended(exhausted=signal is EXHAUSTED)
+
+
+def _differentiated(
+    step: Callable[..., Any],
+    iterable: Iterable[Any] | None,
+    scheme: Scheme | None,
+    storage: Storage | None,
+    forward: ForwardSweep,
+    reverse: ReverseSweep,
+) -> Ended:
+    assert scheme is not None  # check_marker refuses it
+    holder: list[Any] = [None, None]
+    items = Items(iterable, holder)
+    schedule = scheme.schedule(items.length)
+    session = (storage or MemoryStorage()).session()
+    loop = Loop(step, items, schedule, session, State([step], holder), holder)
+    return differentiate(loop, forward, reverse)
+
+
+__all__ = [
+    "BREAK",
+    "CONTINUE",
+    "EXHAUSTED",
+    "Advance",
+    "Discard",
+    "Record",
+    "Restore",
+    "Return",
+    "Reverse",
+    "Snapshot",
+    "as_complex",
+    "as_float",
+    "differentiable",
+    "run_loop",
+    "run_while",
+    "type_of",
+]

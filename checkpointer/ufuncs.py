@@ -1,0 +1,203 @@
+"""Ufuncs on traced values: NumPy computes, autograd's rule (or ours) is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from autograd.tracer import Box, trace_primitives_map
+
+from checkpointer import creation, indexing, rules
+from checkpointer.arrays import TracedArray
+from checkpointer.boxes import constant, is_traced, is_varied, plain, refuse_objects, result, results
+from checkpointer.refusals import refuse
+from checkpointer.scalars import tape_of
+from checkpointer.tape import Tape, keep, vjp_maker
+
+PIECEWISE_CONSTANT = frozenset(
+    getattr(np, name)
+    for name in (
+        "bitwise_and bitwise_count bitwise_or bitwise_xor ceil equal floor floor_divide gcd greater greater_equal"
+        " heaviside invert isfinite isinf isnan isnat lcm left_shift less less_equal logical_and logical_not"
+        " logical_or logical_xor not_equal right_shift rint sign signbit spacing trunc"
+    ).split()
+)
+"""Ufuncs whose derivative is zero wherever it exists."""
+
+
+def call(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What ``__array_ufunc__`` of a traced value answers."""
+    inputs = tuple(creation.array(x) if type(x) in (list, tuple) else x for x in inputs)
+    operands = (*inputs, *kwargs.get("out", ()))
+    if any(is_foreign_box(operand) for operand in operands):
+        return NotImplemented  # autograd is differentiating over our values: its box has to record
+    tape = common_tape(operands)
+    if method == "at":
+        if ufunc not in (np.add, np.subtract):
+            raise _no_method(ufunc, method)
+        array, index, other = inputs
+        return indexing.add_at(array, index, other, ufunc)
+    if method == "outer":
+        first, second = inputs
+        widened = np.reshape(first, np.shape(first) + (1,) * np.ndim(second))
+        return call(ufunc, "__call__", (widened, second), kwargs)
+    if method != "__call__":
+        return _reduction(ufunc, method, inputs, kwargs)
+    if kwargs.get("where", True) is not True:
+        return _masked(tape, ufunc, inputs, kwargs)
+    out = kwargs.pop("out", None)
+    if out is not None:
+        return _into(tape, ufunc, inputs, kwargs, out)
+    return recorded(ufunc, inputs, ufunc(*(plain(x) for x in inputs), **kwargs))
+
+
+def is_foreign_box(value: Any) -> bool:
+    """Whether autograd itself is tracing ``value``, on a tape of its own."""
+    return type(value) in Box.types and not is_traced(value)
+
+
+def common_tape(operands: tuple[Any, ...]) -> Tape:
+    """The tape of the traced operands; refuses values that were traced elsewhere."""
+    tapes = [tape_of(operand) for operand in operands if is_traced(operand)]
+    return tapes[0]
+
+
+def recorded(ufunc: Any, inputs: tuple[Any, ...], value: Any, operands: tuple[Any, ...] | None = None) -> Any:
+    """Record that ``value`` is ``ufunc`` of the inputs, and return it traced.
+
+    ``operands`` are the concrete inputs, where those are not what they were when the value was computed.
+    """
+    tape = common_tape(inputs)
+    varied = [number for number, x in enumerate(inputs) if is_varied(x)]
+    if varied:
+        refuse_objects(value)
+        if ufunc is np.sign and np.iscomplexobj(value):
+            raise refuse("CKP201", "np.sign of a complex number", "write z / abs(z)")
+    if not varied or ufunc in PIECEWISE_CONSTANT or not _is_differentiable(value):
+        return constant(tape, value)
+    concrete = inputs if operands is None else operands
+    kept = tuple(x._value if is_traced(x) else keep(x) for x in concrete)
+    vjp = maker_of(ufunc)(tuple(varied), value, kept, {})
+    parents = tuple(inputs[number]._node for number in varied)
+    if isinstance(value, tuple):
+        return results(tape, value, vjp, parents)
+    return result(tape, value, vjp, parents)
+
+
+def maker_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule of a NumPy function: ours where autograd has none or a weaker one, autograd's otherwise."""
+    own = rules.RULES.get(function)
+    if own is not None:
+        return own
+    return vjp_maker(trace_primitives_map.get(function, function))
+
+
+def _is_differentiable(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return any(_is_differentiable(item) for item in value)
+    return np.result_type(value).kind in "fc"
+
+
+def _into(
+    tape: Tape, ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any], out: tuple[Any, ...]
+) -> Any:
+    """``ufunc(..., out=...)``."""
+    if len(out) != 1 or ufunc.nout != 1:
+        raise refuse(
+            "CKP210", f"{ufunc.__name__} with several outputs and out=", "assign its results instead"
+        )
+    (target,) = out
+    if type(target) is not TracedArray:
+        if any(is_varied(x) for x in inputs):
+            raise indexing.untraced_target(ufunc.__name__)
+        ufunc(*(plain(x) for x in inputs), out=target, **kwargs)
+        return target
+    if ufunc in (np.add, np.subtract) and inputs[0] is target and not kwargs:
+        indexing.add_in_place(target, inputs[1], ufunc)
+        return target
+    return in_place(
+        ufunc, inputs, target, lambda: ufunc(*(plain(x) for x in inputs), out=target._value, **kwargs)
+    )
+
+
+def in_place(
+    ufunc: Any, inputs: tuple[Any, ...], target: TracedArray, compute: Callable[[], Any]
+) -> TracedArray:
+    """Let NumPy compute into the target, and record it as an operation whose result was written there.
+
+    It has to be NumPy itself that writes: where it computes in place it may take another loop, which rounds differently.
+    """
+    old = target._value.copy()
+    operands = tuple(old if x is target else _apart(x, target) for x in inputs)
+    compute()
+    indexing.note_write(target, old, recorded(ufunc, inputs, target._value.copy(), operands))
+    return target
+
+
+def _apart(operand: Any, target: TracedArray) -> Any:
+    """The concrete operand, copied if it is another view of what is about to be overwritten."""
+    value = plain(operand)
+    shared = type(operand) is TracedArray and operand._node.memory is target._node.memory
+    return value.copy() if shared else value
+
+
+def _masked(tape: Tape, ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``ufunc(..., where=mask)``: only the masked elements are computed, and only they are differentiated.
+
+    What stands elsewhere may be singular (that is why people write ``where=``), so the rule sees the masked elements alone.
+    """
+    where = plain(kwargs.pop("where"))
+    out = kwargs.pop("out", (None,))
+    if len(out) != 1:
+        raise refuse("CKP210", f"{ufunc.__name__} with several outputs and where=", "use numpy.where instead")
+    (target,) = out
+    values = [plain(x) for x in inputs]
+    if target is None:
+        target = constant(tape, ufunc(*values, where=where, **kwargs))
+    if type(target) is not TracedArray:
+        raise indexing.untraced_target(ufunc.__name__)
+    computed = ufunc(*values, out=target._value.copy(), where=where, **kwargs)
+    mask = np.broadcast_to(where, target.shape)
+    parts = tuple(np.broadcast_to(x, target.shape)[mask] for x in inputs)
+    if any(is_traced(part) for part in parts):
+        target[mask] = recorded(ufunc, parts, computed[mask])
+    else:
+        target[mask] = computed[mask]
+    return target
+
+
+_REDUCTIONS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {
+    (np.add, "reduce"): np.sum,
+    (np.multiply, "reduce"): np.prod,
+    (np.maximum, "reduce"): np.max,
+    (np.minimum, "reduce"): np.min,
+    (np.add, "accumulate"): np.cumsum,
+    (np.multiply, "accumulate"): np.cumprod,
+    (np.logical_and, "reduce"): np.all,
+    (np.logical_or, "reduce"): np.any,
+}
+
+
+def _reduction(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``np.add.reduce`` and its kin are the functions sum, prod ... with another default axis."""
+    function = _REDUCTIONS.get((ufunc, method))
+    if function is None:
+        raise _no_method(ufunc, method)
+    kwargs = {name: value for name, value in kwargs.items() if value is not None or name == "axis"}
+    out = kwargs.pop("out", None)
+    if out is not None and out[0] is not None:
+        kwargs["out"] = out[0]
+    array, *rest = inputs
+    if rest:
+        kwargs["axis"] = rest[0]
+    return function(array, **{"axis": 0, **kwargs})
+
+
+def _no_method(ufunc: np.ufunc, method: str) -> Exception:
+    return refuse(
+        "CKP201",
+        f"np.{ufunc.__name__}.{method} was called on a value that is being differentiated, and no derivative rule for it"
+        " is known",
+        "write it with indexing and functions that have a rule",
+    )
