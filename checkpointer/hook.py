@@ -1,0 +1,160 @@
+"""The import hook: modules whose marked loops are transformed while they load.
+
+Nothing is written anywhere, and nothing but the named modules is touched. The hook asks Python's own finders
+where a module is; if it is a source file, the module gets a loader that rewrites it on its way to the compiler.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from types import CodeType, ModuleType, TracebackType
+
+from checkpointer.errors import ArgumentError, TransformError
+
+_PATTERN = re.compile(r"[\w*?\[\]!]+(\.[\w*?\[\]!]+)*")
+
+
+class TransformingLoader(SourceFileLoader):
+    """Loads a source file with its marked loops transformed.
+
+    It reads and writes no bytecode: Python's cache files hold what the plain file compiles to.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code object of the module; the user's file and lines are its own."""
+        from checkpointer.compiled import compile_file  # imports the rewriter, which only now is needed
+
+        path = self.get_filename(fullname)
+        try:
+            return compile_file(self.get_data(path), path)
+        except TransformError as error:
+            raise error.with_traceback(None) from None  # the rewriter's own frames say nothing to the user
+
+
+class ImportHook(MetaPathFinder):
+    """A hook that `install_import_hook` has installed; as a context manager it uninstalls itself at the end."""
+
+    def __init__(self, wanted: Callable[[ModuleSpec], bool]) -> None:
+        self._wanted = wanted
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The spec that the other finders give, with a loader that transforms if the module is wanted."""
+        if fullname.partition(".")[0] == "checkpointer":
+            return None
+        spec = self._found_by_others(fullname, path, target)
+        # a subclass of SourceFileLoader belongs to another hook, whose work must not be lost
+        if spec is None or type(spec.loader) is not SourceFileLoader or not self._wanted(spec):
+            return None
+        spec.loader = TransformingLoader(spec.loader.name, spec.loader.path)
+        return spec
+
+    def _found_by_others(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
+    ) -> ModuleSpec | None:
+        finders = list(sys.meta_path)
+        behind = (
+            finders[finders.index(self) + 1 :] if self in finders else []
+        )  # those before were asked already
+        for finder in behind:
+            find_spec = getattr(finder, "find_spec", None)
+            if find_spec is not None:
+                spec: ModuleSpec | None = find_spec(fullname, path, target)
+                if spec is not None:
+                    return spec
+        return None
+
+    def install(self) -> ImportHook:
+        """Put the hook in front of all finders."""
+        sys.meta_path.insert(0, self)
+        return self
+
+    def uninstall(self) -> None:
+        """Transform no further modules; those that were imported stay as they are. Does nothing the second time."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def __enter__(self) -> ImportHook:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.uninstall()
+
+
+def install_import_hook(*modules: str) -> ImportHook:
+    """Transform the marked loops of these modules when they are imported.
+
+    Parameters
+    ----------
+    *modules : str
+        Dotted names. ``"pkg"`` stands for the module or package and everything below it. ``*``, ``?`` and
+        ``[...]`` match as in a shell, and match dots too: ``"pkg.*"`` stands for everything below ``pkg``, but not
+        for ``pkg`` itself.
+
+    Returns
+    -------
+    ImportHook
+        Call its ``uninstall()``, or use it in a ``with`` statement, to end the transformation of further imports.
+
+    Raises
+    ------
+    ArgumentError
+        If no module is named, a name is no dotted name, or such a module was imported before. A module
+        that was imported through a hook already is not an error.
+
+    Notes
+    -----
+    Modules of the named packages that are no source files (extension modules, zip files) load as they are.
+    A module that is not hooked may still be called from a marked loop.
+
+    Examples
+    --------
+    >>> from checkpointer import install_import_hook
+    >>> with install_import_hook("heat", "ocean.models.*"):
+    ...     pass  # import heat
+    """
+    if not modules:
+        raise ArgumentError('install_import_hook() was given no module: name at least one, such as "heat"')
+    for name in modules:
+        _check_name(name)
+    _check_not_imported(modules)
+    return ImportHook(lambda spec: _matches(spec.name, modules)).install()
+
+
+def _matches(fullname: str, patterns: Sequence[str]) -> bool:
+    return any(
+        fnmatchcase(fullname, pattern) or fnmatchcase(fullname, f"{pattern}.*") for pattern in patterns
+    )
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not _PATTERN.fullmatch(name) or name.endswith(".py"):
+        raise ArgumentError(
+            f"install_import_hook() was given {name!r}, which is no name of a module: write it as in an import"
+            ' statement, such as "heat" or "ocean.models.*", not as a file'
+        )
+
+
+def _check_not_imported(patterns: Sequence[str]) -> None:
+    for name, module in list(sys.modules.items()):
+        matching = [pattern for pattern in patterns if _matches(name, [pattern])]
+        loader = getattr(getattr(module, "__spec__", None), "loader", None) if matching else None
+        if not matching or isinstance(loader, TransformingLoader):
+            continue
+        if name == "__main__":
+            raise ArgumentError(
+                "install_import_hook() was given the program itself, which is running already: start it with"
+                " `checkpointer run FILE`, or move the marked loops to a module and hook that"
+            )
+        raise ArgumentError(
+            f"install_import_hook() was given {matching[0]!r}, but {name!r} has been imported already and can no"
+            f" longer be transformed: install the hook before importing {name}"
+        )
