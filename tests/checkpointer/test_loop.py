@@ -209,7 +209,7 @@ def test_nested_marked_loops_reach_the_reference(load, scheme):
     """).rewritten
     x = np.array([2.0, 3.0, 4.0])
     for function in (program.called, program.nested):
-        assert grad(function)(x, scheme) == pytest.approx([1024.0] * 3, rel=1e-15)
+        assert grad(function)(x, scheme).tolist() == [1024.0] * 3
 
 
 @pytest.mark.parametrize("scheme", [Revolve(1), Revolve(3), StoreAll()], ids=repr)
