@@ -35,6 +35,13 @@ def is_varied(value: Any) -> bool:
     return kind is TracedNumber or (kind is TracedArray and value._node.memory.varied)
 
 
+def is_differentiable(value: Any) -> bool:
+    """Whether a concrete value, or any part of a sequence, is floating-point or complex."""
+    if isinstance(value, tuple | list):
+        return any(map(is_differentiable, value))
+    return isinstance(value, np.ndarray | np.generic | float | complex) and np.result_type(value).kind in "fc"
+
+
 def plain(value: Any) -> Any:
     """The concrete value: of a traced one its array or number, of anything else itself."""
     kind = type(value)

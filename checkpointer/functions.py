@@ -22,6 +22,7 @@ from checkpointer import creation, rules, ufuncs
 from checkpointer.arrays import TracedArray
 from checkpointer.boxes import (
     constant,
+    is_differentiable,
     is_traced,
     is_varied,
     plain_nested,
@@ -120,7 +121,7 @@ def _answer(tape: Tape, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         return view
     if any(map(is_varied, sources)):
         refuse_objects(value)
-    if func in CONSTANT or not any(is_varied(source) for source in sources) or not _is_differentiable(value):
+    if func in CONSTANT or not any(is_varied(source) for source in sources) or not is_differentiable(value):
         return constant(tape, value)
     if func in rules.RULES:
         return _ruled(tape, func, args, kwargs, value)
@@ -142,12 +143,6 @@ def _answer(tape: Tape, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         f"write it with functions that have a rule, or wrap np.{func.__name__} with autograd.extend.primitive and give it"
         " one with defvjp",
     )
-
-
-def _is_differentiable(value: Any) -> bool:
-    if isinstance(value, tuple | list):
-        return any(_is_differentiable(item) for item in value)
-    return isinstance(value, np.ndarray | np.generic | float | complex) and np.result_type(value).kind in "fc"
 
 
 def _as_views(value: Any, sources: list[Any]) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from checkpointer.arrays import TracedArray
-from checkpointer.boxes import constant, is_traced, is_varied, plain
-from checkpointer.memory import Array, Memory, overlaps_itself, root_of
+from checkpointer.boxes import constant, is_differentiable, is_traced, is_varied, plain
+from checkpointer.memory import Array, Memory, overlaps_itself, root_of, summed_to
 from checkpointer.refusals import refuse
 from checkpointer.scalars import TracedNumber, tape_of
 from checkpointer.tape import TapeNode, memory_for, node_of
@@ -47,15 +47,11 @@ def read(array: TracedArray, index: Any) -> Any:
     memory = array._node.memory
     if isinstance(part, np.ndarray) and part.base is not None and root_of(part) is memory.root:
         return array._view(part)
-    if not memory.varied or not _is_differentiable(part):
+    if not memory.varied or not is_differentiable(part):
         return constant(tape, part)
     node = node_of(tape, part, memory_for(part))
     tape.entries.append(Gather(memory, value, index, node))
     return (TracedArray if isinstance(part, np.ndarray) else TracedNumber)(part, tape.trace, node)
-
-
-def _is_differentiable(part: Any) -> bool:
-    return getattr(part, "dtype", None) is not None and part.dtype.kind in "fc"
 
 
 class Gather:
@@ -203,15 +199,8 @@ def add_broadcast(source: TapeNode, adjoint: Any) -> None:
     """Add the adjoint of an array that ``source`` was broadcast to; the caller hands it over."""
     value = source.value
     shape = np.shape(value)
-    if adjoint.shape != shape:
-        extra = adjoint.ndim - len(shape)
-        if extra < 0:  # stored through leading axes of length one
-            adjoint = adjoint.reshape(shape)
-        else:
-            adjoint = adjoint.sum(axis=tuple(range(extra)))
-            narrow = tuple(i for i, n in enumerate(shape) if n == 1 and adjoint.shape[i] != 1)
-            if narrow:
-                adjoint = adjoint.sum(axis=narrow, keepdims=True)
+    # what was stored through leading axes of length one has more axes than the place it was stored in
+    adjoint = adjoint.reshape(shape) if adjoint.ndim < len(shape) else summed_to(adjoint, shape)
     source.memory.add(value, adjoint, owned=True)
 
 
@@ -224,39 +213,10 @@ def note_write(array: TracedArray, old: Array, value: Any) -> None:
 
 
 class AddInPlace:
-    """``view += source`` or ``view -= source``: the view's own adjoint passes through untouched."""
+    """``view += source``, ``view -= source``, or the unbuffered ``np.add.at(view, index, source)``.
 
-    __slots__ = ("memory", "old", "sign", "source", "view")
-
-    def __init__(self, memory: Memory, view: Array, old: Array, source: TapeNode | None, sign: int) -> None:
-        self.memory = memory
-        self.view = view
-        self.old = old
-        self.source = source
-        self.sign = sign
-
-    def reverse(self) -> None:
-        if self.source is not None and self.memory.flat is not None:
-            adjoint = self.memory.adjoint(self.view)
-            add_broadcast(self.source, adjoint.copy() if self.sign > 0 else -adjoint)
-        self.view[...] = self.old
-
-
-def add_in_place(array: TracedArray, other: Any, ufunc: np.ufunc) -> None:
-    """``array += other`` (np.add) or ``array -= other`` (np.subtract)."""
-    tape = tape_of(array)
-    if is_traced(other):
-        tape_of(other)
-    view = array._value
-    memory: Memory = array._node.memory
-    memory.overwrite(view)
-    old = view.copy()
-    ufunc(view, plain(other), out=view)
-    tape.entries.append(AddInPlace(memory, view, old, _source(memory, other), 1 if ufunc is np.add else -1))
-
-
-class AddAt:
-    """``np.add.at(view, index, source)``: unbuffered, so an element that is named twice is added to twice."""
+    The view's own adjoint passes through untouched. An element that the index names twice was added to twice.
+    """
 
     __slots__ = ("index", "memory", "old", "sign", "source", "view")
 
@@ -272,9 +232,24 @@ class AddAt:
 
     def reverse(self) -> None:
         if self.source is not None and self.memory.flat is not None:
-            adjoint = np.array(self.memory.adjoint(self.view)[self.index])
-            add_broadcast(self.source, adjoint if self.sign > 0 else -adjoint)
+            adjoint = self.memory.adjoint(self.view)[self.index]
+            add_broadcast(self.source, np.array(adjoint) if self.sign > 0 else np.asarray(-adjoint))
         self.view[...] = self.old
+
+
+def add_in_place(array: TracedArray, other: Any, ufunc: np.ufunc) -> None:
+    """``array += other`` (np.add) or ``array -= other`` (np.subtract)."""
+    tape = tape_of(array)
+    if is_traced(other):
+        tape_of(other)
+    view = array._value
+    memory: Memory = array._node.memory
+    memory.overwrite(view)
+    old = view.copy()
+    ufunc(view, plain(other), out=view)
+    tape.entries.append(
+        AddInPlace(memory, view, ..., old, _source(memory, other), 1 if ufunc is np.add else -1)
+    )
 
 
 def add_at(array: Any, index: Any, other: Any, ufunc: np.ufunc) -> None:
@@ -288,7 +263,9 @@ def add_at(array: Any, index: Any, other: Any, ufunc: np.ufunc) -> None:
     index = plain_index(index)
     old = view.copy()
     ufunc.at(view, index, plain(other))
-    tape.entries.append(AddAt(memory, view, index, old, _source(memory, other), 1 if ufunc is np.add else -1))
+    tape.entries.append(
+        AddInPlace(memory, view, index, old, _source(memory, other), 1 if ufunc is np.add else -1)
+    )
 
 
 def untraced_target(name: str) -> Exception:

@@ -189,17 +189,18 @@ class Loop:
     def _trace(self, number: int) -> tuple[Stretch, Any]:
         """Run one step under a new tape."""
         tape = Tape()
-        before = fingerprint(self.state.survey().leaves)
         wrapper = Wrapper(
             tape, lambda value: isinstance(value, np.ndarray) or id(value) not in self.constants
         )
         with recording(tape), wrapped(self.state, wrapper) as leaves:
+            before = fingerprint(leaves)
             stretch = Stretch(tape, leaves)
             signal = self._run(number)
-            stretch.end(self.state.survey().leaves)
+            left = self.state.survey().leaves
+            stretch.end(left)
         tape.raise_what_was_swallowed()
         if self._following is not None and self._following[0] == number + 1:
-            compare(fingerprint(self.state.survey().leaves), self._following[1], number)
+            compare(fingerprint(left), self._following[1], number)
         self._following = number, before
         return stretch, signal
 

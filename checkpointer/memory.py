@@ -169,6 +169,15 @@ def flipped(adjoint: Any) -> Any:
     return adjoint
 
 
+def summed_to(adjoint: Any, shape: tuple[int, ...]) -> Any:
+    """The adjoint of something of this shape, given that of what it was broadcast to."""
+    if np.shape(adjoint) == shape:
+        return adjoint
+    adjoint = np.sum(adjoint, axis=tuple(range(np.ndim(adjoint) - len(shape))))
+    narrow = tuple(i for i, n in enumerate(shape) if n == 1 and adjoint.shape[i] != 1)
+    return np.sum(adjoint, axis=narrow, keepdims=True) if narrow else adjoint
+
+
 def fitted(contribution: Any, value: Any) -> Any:
     """The contribution of a rule as something that has the shape of ``value``, be it array or number."""
     if not isinstance(value, np.ndarray):

@@ -17,6 +17,8 @@ import autograd.numpy as anp
 import numpy as np
 from autograd.core import primitive_vjps
 
+from checkpointer.memory import summed_to
+
 Maker = Callable[..., Callable[[Any], tuple[Any, ...]]]
 Partial = Callable[..., Any]
 
@@ -25,13 +27,7 @@ RULES: dict[Callable[..., Any], Maker] = {}
 
 def unbroadcast(adjoint: Any, argument: Any) -> Any:
     """Sum the adjoint over the axes along which ``argument`` was broadcast."""
-    shape = np.shape(argument)
-    if np.shape(adjoint) != shape:
-        extra = np.ndim(adjoint) - len(shape)
-        adjoint = np.sum(adjoint, axis=tuple(range(extra)))
-        narrow = tuple(i for i, n in enumerate(shape) if n == 1 and adjoint.shape[i] != 1)
-        if narrow:
-            adjoint = np.sum(adjoint, axis=narrow, keepdims=True)
+    adjoint = summed_to(adjoint, np.shape(argument))
     return adjoint if np.iscomplexobj(argument) else np.real(adjoint)
 
 

@@ -67,11 +67,6 @@ class Snapshot:
             if buffer.root.flags.writeable:
                 buffer.restore()
 
-    @property
-    def nbytes(self) -> int:
-        """The size of the arrays in it, shared blocks included."""
-        return sum(block.nbytes for buffer in self.buffers.values() for block in buffer.blocks)
-
 
 def capture(state: State, before: Snapshot | None = None) -> Snapshot:
     """Take a snapshot, sharing with ``before`` what did not change since."""

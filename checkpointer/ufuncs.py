@@ -10,7 +10,16 @@ from autograd.tracer import Box, trace_primitives_map
 
 from checkpointer import creation, indexing, rules
 from checkpointer.arrays import TracedArray
-from checkpointer.boxes import constant, is_traced, is_varied, plain, refuse_objects, result, results
+from checkpointer.boxes import (
+    constant,
+    is_differentiable,
+    is_traced,
+    is_varied,
+    plain,
+    refuse_objects,
+    result,
+    results,
+)
 from checkpointer.refusals import refuse
 from checkpointer.scalars import tape_of
 from checkpointer.tape import Tape, keep, vjp_maker
@@ -74,7 +83,7 @@ def recorded(ufunc: Any, inputs: tuple[Any, ...], value: Any, operands: tuple[An
         refuse_objects(value)
         if ufunc is np.sign and np.iscomplexobj(value):
             raise refuse("CKP201", "np.sign of a complex number", "write z / abs(z)")
-    if not varied or ufunc in PIECEWISE_CONSTANT or not _is_differentiable(value):
+    if not varied or ufunc in PIECEWISE_CONSTANT or not is_differentiable(value):
         return constant(tape, value)
     concrete = inputs if operands is None else operands
     kept = tuple(x._value if is_traced(x) else keep(x) for x in concrete)
@@ -91,12 +100,6 @@ def maker_of(function: Callable[..., Any]) -> Callable[..., Any]:
     if own is not None:
         return own
     return vjp_maker(trace_primitives_map.get(function, function))
-
-
-def _is_differentiable(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return any(_is_differentiable(item) for item in value)
-    return np.result_type(value).kind in "fc"
 
 
 def _into(
