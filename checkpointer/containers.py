@@ -46,6 +46,11 @@ class Container(ABC):
         """The name of one value in it."""
         return f"{self.name}[{key!r}]"
 
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What two containers of the same place have in common."""
+        return type(self), id(self.owner)
+
 
 class Cell(Container):
     """A variable of an enclosing function."""
@@ -106,6 +111,10 @@ class Global(Container):
 
     def label(self, key: Any) -> str:
         return self.name
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        return Global, id(self.owner), self.name
 
 
 class Dict(Container):

@@ -8,15 +8,15 @@ time.
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from checkpointer.blocks import Known
 from checkpointer.boxes import is_traced, is_varied, plain
 from checkpointer.errors import ReplayError
-from checkpointer.fingerprints import Fingerprint, compare, fingerprint
+from checkpointer.fingerprints import Fingerprint, Fingerprints, compare
 from checkpointer.items import Items
 from checkpointer.memory import Memory
 from checkpointer.refusals import refuse
@@ -73,7 +73,7 @@ class Loop:
         self.constants: dict[int, Any] = {}
         self.steps: int | None = None
         self.signal: Any = None
-        self._taken: list[weakref.ref[Snapshot]] = []
+        self._known = Known()
         self._recorded: tuple[int, Stretch] | None = None
         self._done = 0
         self._following: tuple[int, dict[Key, Fingerprint]] | None = None
@@ -93,6 +93,7 @@ class Loop:
 
     def advance(self, start: int, stop: int) -> None:
         """Run the steps from ``start`` to before ``stop`` on plain arrays."""
+        self._known.note_steps()
         if self.steps is None:
             with not_recording():
                 self._first_sweep(start, stop)
@@ -103,17 +104,13 @@ class Loop:
 
     def save(self, step: int, slot: int) -> None:
         """Store the state before ``step``."""
-        while self._taken and self._taken[-1]() is None:
-            self._taken.pop()  # discarded: it must not live on for the sake of sharing
-        snapshot = capture(self.state, self._taken[-1]() if self._taken else None)
-        self._taken.append(weakref.ref(snapshot))
-        self.session.save(slot, snapshot)
+        self.session.save(slot, capture(self.state, self._known))
 
     def restore(self, step: int, slot: int) -> None:
         """Make the live objects what they were before ``step``."""
         snapshot = self.session.load(slot)
         assert isinstance(snapshot, Snapshot)
-        snapshot.restore()
+        snapshot.restore(self._known)
 
     def discard(self, slot: int) -> None:
         """Forget a snapshot."""
@@ -192,15 +189,17 @@ class Loop:
         wrapper = Wrapper(
             tape, lambda value: isinstance(value, np.ndarray) or id(value) not in self.constants
         )
-        with recording(tape), wrapped(self.state, wrapper) as leaves:
-            before = fingerprint(leaves)
-            stretch = Stretch(tape, leaves)
+        fingerprints = Fingerprints(self._known)
+        with recording(tape), wrapped(self.state, wrapper) as live:
+            before = fingerprints.before(live.before.leaves)
+            stretch = Stretch(tape, live.before.leaves)
             signal = self._run(number)
-            left = self.state.survey().leaves
+            left = live.survey().leaves
             stretch.end(left)
         tape.raise_what_was_swallowed()
+        self._known.note_writes(root for key, root in live.before.roots.items() if key not in wrapper.memories)
         if self._following is not None and self._following[0] == number + 1:
-            compare(fingerprint(left), self._following[1], number)
+            compare(fingerprints.after(left), self._following[1], number)
         self._following = number, before
         return stretch, signal
 
@@ -217,17 +216,13 @@ class LoopOperation:
     def reverse(self) -> None:
         adjoint: Adjoint = {}
         for group in self.after:
-            entry = group.collect()
-            if entry is not None:
-                adjoint[group.key] = entry
+            group.collect(adjoint)
         try:
             adjoint = self.sweep(self.loop, adjoint)
         finally:
             self.loop.session.close()
         for group in self.before:
-            entry = adjoint.get(group.key)
-            if entry is not None:
-                group.deposit(entry)
+            group.deposit(adjoint)
 
 
 class ContentRestored:
@@ -249,6 +244,8 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     loop.items.check_independent(around)
     wrapper = Wrapper(tape, lambda value: True)
     wrapper.adopt(around)
+    for memory in wrapper.memories.values():
+        memory.written = 0, memory.root.nbytes  # wherever the loop may write
     if not any(is_varied(leaf.value) for leaf in around.leaves):
         return _undifferentiated(loop, tape, around, wrapper)
     unwatched = [

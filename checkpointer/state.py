@@ -134,10 +134,22 @@ class Survey:
 
     def replace(self, change: Callable[[Any], Any]) -> None:
         """Put ``change(value)`` in the place of every leaf, tuples being rebuilt where something in them changed."""
-        for container, key, value in self.slots:
-            new = _changed(value, change)
+        leaves = iter(self.leaves)
+        leaf = next(leaves, None)
+
+        def changed(value: Any) -> Any:
+            nonlocal leaf
+            new = change(value)
+            if leaf is not None and value is leaf.value:
+                leaf.value = new
+                leaf = next(leaves, None)
+            return new
+
+        for number, (container, key, value) in enumerate(self.slots):
+            new = _changed(value, changed)
             if new is not value:
                 container.put(key, new)
+                self.slots[number] = container, key, new
 
 
 def replace_in(container: Container, change: Callable[[Any], Any]) -> None:
