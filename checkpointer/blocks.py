@@ -108,7 +108,9 @@ class Known:
 
     def forget_others(self, arrays: Iterable[Array]) -> None:
         """Keep only what is known of these arrays."""
-        self._entries = {id(array): self._entries[id(array)] for array in arrays if id(array) in self._entries}
+        self._entries = {
+            id(array): self._entries[id(array)] for array in arrays if id(array) in self._entries
+        }
 
 
 def pieces(array: Array) -> list[Array]:

@@ -51,7 +51,7 @@ class Fingerprints:
     def _held(self, array: Array) -> tuple[Any, ...]:
         if not _in_blocks(array):
             return _of_pieces(array)
-        found = []
+        found: list[Any] = []
         for part, block in zip(pieces(array), self._known.blocks(array), strict=True):
             if block is None:
                 found.append(_of_array(part))

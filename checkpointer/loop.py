@@ -104,6 +104,7 @@ class Loop:
 
     def save(self, step: int, slot: int) -> None:
         """Store the state before ``step``."""
+        self.state.begin(step)
         self.session.save(slot, capture(self.state, self._known))
 
     def restore(self, step: int, slot: int) -> None:
@@ -121,6 +122,7 @@ class Loop:
         if not self.items.has(step):
             self.steps = step
             return
+        self._note_lengths()
         stretch, self.signal = self._trace(step)
         self._recorded = step, stretch
         self.steps = self._done = step + 1
@@ -149,10 +151,15 @@ class Loop:
                 self.steps = number
                 return
             self._done = number + 1
+            self._note_lengths()
             self.signal = self._run(number)
             if self.signal is not None:
                 self.steps = number + 1
                 return
+
+    def _note_lengths(self) -> None:
+        for tail in self.state.tails.values():
+            tail.note_length()
 
     def run_through(self) -> None:
         """Run the whole loop on plain arrays, without a schedule."""
@@ -171,6 +178,8 @@ class Loop:
             self.steps = self._done
         self.items.check_length()
         self.items.move_on(self.steps)
+        for tail in self.state.tails.values():
+            tail.end()
         self.schedule.finish(self.steps, recorded=self._recorded is not None)
 
     def _expect(self, number: int, signal: Any) -> None:
@@ -185,11 +194,12 @@ class Loop:
 
     def _trace(self, number: int) -> tuple[Stretch, Any]:
         """Run one step under a new tape."""
-        tape = Tape()
+        tape = Tape(self.state.tails)
         wrapper = Wrapper(
             tape, lambda value: isinstance(value, np.ndarray) or id(value) not in self.constants
         )
         fingerprints = Fingerprints(self._known)
+        self.state.begin(number)
         with recording(tape), wrapped(self.state, wrapper) as live:
             before = fingerprints.before(live.before.leaves)
             stretch = Stretch(tape, live.before.leaves)
@@ -197,7 +207,9 @@ class Loop:
             left = live.survey().leaves
             stretch.end(left)
         tape.raise_what_was_swallowed()
-        self._known.note_writes(root for key, root in live.before.roots.items() if key not in wrapper.memories)
+        self._known.note_writes(
+            root for key, root in live.before.roots.items() if key not in wrapper.memories
+        )
         if self._following is not None and self._following[0] == number + 1:
             compare(fingerprints.after(left), self._following[1], number)
         self._following = number, before
@@ -217,6 +229,8 @@ class LoopOperation:
         adjoint: Adjoint = {}
         for group in self.after:
             group.collect(adjoint)
+        for tail in self.loop.state.tails.values():
+            tail.put_back()
         try:
             adjoint = self.sweep(self.loop, adjoint)
         finally:
@@ -240,6 +254,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     """Run a loop inside a differentiated stretch and leave its operation on that stretch's tape."""
     tape = active.tape
     assert tape is not None
+    loop.state.inherit(tape.tails)
     around = loop.state.survey()
     loop.items.check_independent(around)
     wrapper = Wrapper(tape, lambda value: True)
@@ -253,7 +268,8 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
         for root in around.roots.values()
         if id(root) not in wrapper.memories and root.dtype.kind in "fc"
     ]
-    loop.state.keep(around)
+    loop.state.settle(around)
+    loop.state.keep(_within(loop) if loop.state.tails else around)
     around = _all_traced(loop, tape, wrapper)
     entry = groups_of(around.leaves)
     varied = {id(plain(leaf.value)) for leaf in around.leaves if is_varied(leaf.value)}
@@ -271,6 +287,16 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     after = _rewrapped(loop, wrapper)
     tape.entries.append(LoopOperation(loop, reverse if loop.steps else _nothing_ran, entry, after))
     return loop.ended()
+
+
+def _within(loop: Loop) -> Survey:
+    """The state at the loop's entry as its steps see it."""
+    loop.state.begin(0)
+    try:
+        return loop.state.survey()
+    finally:
+        for tail in loop.state.tails.values():
+            tail.look_from_outside()
 
 
 def _check_unwatched(unwatched: list[tuple[Any, Any]]) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from checkpointer.blocks import BLOCK_BYTES, Array
+from checkpointer.blocks import BLOCK_BYTES
+from checkpointer.blocks import Array as Array
 from checkpointer.errors import ArgumentError
 from checkpointer.refusals import refuse
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from checkpointer.containers import Cell, ClassAttributes, Container, Dict, Global, RandomState
 from checkpointer.refusals import refuse
+from checkpointer.tails import NO_USES, REFLECTION, REFLECTIVE, Uses, uses_in
 
 _FOREIGN = frozenset(
     (
@@ -85,10 +86,18 @@ def names_in(code: types.CodeType) -> Names:
 
 
 class CodeReach:
-    """The places that code reaches, in the order in which they were found; the list only grows."""
+    """The places that code reaches, in the order in which they were found; the list only grows.
+
+    Attributes
+    ----------
+    containers : list of Container
+    uses : Uses
+        What the code does with names.
+    """
 
     def __init__(self) -> None:
         self.containers: list[Container] = []
+        self.uses: Uses = NO_USES
         self._attributes: set[str] = set()
         self._cached_methods: dict[str, str] = {}
         self._seen: set[Any] = set()
@@ -161,9 +170,12 @@ class CodeReach:
         if is_foreign(function.__globals__.get("__name__")):
             return
         names = names_in(function.__code__)
+        self.uses = self.uses.united(uses_in(function.__code__))
         self._attributes |= names.attributes
         for name in sorted(names.used):
             self._global(function.__globals__, name, names)
+        if not names.imported <= sys.modules.keys():
+            self.uses = self.uses.united(REFLECTION)  # code that nobody has seen yet
         for name in sorted(names.imported & sys.modules.keys()):
             self._module(sys.modules[name], names)
 
@@ -175,6 +187,8 @@ class CodeReach:
             self._module(value, names)
         elif isinstance(value, types.FunctionType | type | functools._lru_cache_wrapper):
             self.discover(value)
+        if any(value is function for function in REFLECTIVE):
+            self.uses = self.uses.united(REFLECTION)
         if isinstance(value, types.BuiltinMethodType) and isinstance(value.__self__, RandomState.KINDS):
             self._random(value.__self__)
         if isinstance(value, _FIXED) and name not in names.stored:

@@ -15,7 +15,7 @@ import functools
 import io
 import types
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ from checkpointer.memory import Array, root_of
 from checkpointer.reach import CodeReach, is_foreign
 from checkpointer.refusals import refuse
 from checkpointer.scalars import TracedNumber
+from checkpointer.tails import Tail, inherited, tails_of
 
 Key = tuple[Any, ...]
 
@@ -185,12 +186,32 @@ class State:
         self._kept = List([], "kept")
         self._code_roots = code
         self._code = CodeReach()
+        self._tails: dict[int, Tail] = {}
         for function in code:
             self._code.discover(getattr(function, "__func__", function))
 
     def survey(self, *, lenient: bool = False) -> Survey:
         """Walk the state as it is now; a lenient walk passes over what would be refused."""
-        return _Walk(self._code, [self.holder, *self._bound()], self._kept, lenient=lenient).run()
+        first = [self.holder, *self._bound()]
+        return _Walk(self._code, first, self._kept, self._tails, lenient=lenient).run()
+
+    @property
+    def tails(self) -> Mapping[int, Tail]:
+        """The lists of which only the end is walked, by their ``id``."""
+        return self._tails
+
+    def inherit(self, outer: Mapping[int, Tail]) -> None:
+        """This is the state of a loop in a step of another one with these tails."""
+        self._tails = inherited(outer, self._code.uses)
+
+    def settle(self, survey: Survey) -> None:
+        """From now on, walk lists that the code only appends to at their ends only (`checkpointer.tails`)."""
+        self._tails = {**self._tails, **tails_of(survey.containers, self._code.uses)}
+
+    def begin(self, step: int) -> None:
+        """The state is now the one before this step of the loop."""
+        for tail in self._tails.values():
+            tail.begin(step)
 
     def keep(self, survey: Survey) -> None:
         """Let everything that is in the state now belong to it from now on, also where the program lets go of it.
@@ -209,8 +230,17 @@ class State:
 class _Walk:
     """One depth-first walk; keys count data containers and code containers apart, since code is only ever added."""
 
-    def __init__(self, code: CodeReach, first: list[Container], kept: Container, *, lenient: bool) -> None:
+    def __init__(
+        self,
+        code: CodeReach,
+        first: list[Container],
+        kept: Container,
+        tails: dict[int, Tail],
+        *,
+        lenient: bool,
+    ) -> None:
         self.code = code
+        self.tails = tails
         self.found = Survey()
         self.seen: dict[int, Any] = {}
         self.stack: list[tuple[str, int, Container]] = []
@@ -230,12 +260,25 @@ class _Walk:
             self.done += 1
             self.stack.append(("code", number, self.code.containers[number]))
             self._drain()
+        self._ends()
         self.phase, self.count = "kept", 0
         self._push_data(self.kept)
         self._drain()
         check_no_hidden_overlap(self.found.roots)
         self.code.check_caches()
         return self.found
+
+    def _ends(self) -> None:
+        """The ends of long lists, last: what can be reached otherwise has its key from there, and makes them visible."""
+        self.phase, self.count = "tail", len(self.tails)
+        for number, tail in enumerate(self.tails.values()):
+            if id(tail.owner) not in self.seen:
+                continue
+            if self.code.uses.depth(tail.variable) is None:
+                tail.show_all()
+            tail.look(self.found.roots)
+            self.stack.append((self.phase, number, tail))
+            self._drain()
 
     def _push_data(self, container: Container) -> None:
         self.stack.append((self.phase, self.count, container))
@@ -274,6 +317,8 @@ class _Walk:
     def _visit_object(self, value: Any, container: Container, place: Any) -> bool:
         if id(value) not in self.seen:
             self.seen[id(value)] = value
+            if id(value) in self.tails:
+                return False
             self._object(value, container.label(place))
         return False
 

@@ -16,7 +16,7 @@ After the way back the arrays hold what they held when the tape was opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -38,11 +38,23 @@ class Entry(Protocol):
 
 
 class Tape:
-    """The entries of one differentiated stretch of the program."""
+    """The entries of one differentiated stretch of the program.
 
-    __slots__ = ("entries", "swallowed", "trace")
+    Attributes
+    ----------
+    entries : list of Entry
+    trace : int
+        autograd's number for it.
+    swallowed : Exception or None
+        The first refusal; the program may have caught it.
+    tails : mapping
+        If it is a step of a loop: lists of which the step sees only the end (`checkpointer.tails`).
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("entries", "swallowed", "tails", "trace")
+
+    def __init__(self, tails: Mapping[int, Any] | None = None) -> None:
+        self.tails: Mapping[int, Any] = tails or {}
         self.entries: list[Entry] = []
         self.trace = -1
         self.swallowed: Exception | None = None
