@@ -201,7 +201,7 @@ class State:
         return self._tails
 
     def inherit(self, outer: Mapping[int, Tail]) -> None:
-        """This is the state of a loop in a step of another one with these tails."""
+        """Take over the tails of a loop in whose step this one runs."""
         self._tails = inherited(outer, self._code.uses)
 
     def settle(self, survey: Survey) -> None:

@@ -119,8 +119,8 @@ def _depth(instructions: list[dis.Instruction], number: int) -> int | None:
 def _is_item(after: list[dis.Instruction], kind: type) -> bool:
     """Whether these instructions read an item by a constant of this type."""
     constant, subscript = after[:2]
-    reads = (
-        subscript.opname == "BINARY_SUBSCR" or subscript.opname == "BINARY_OP" and subscript.argrepr == "[]"
+    reads = subscript.opname == "BINARY_SUBSCR" or (
+        subscript.opname == "BINARY_OP" and subscript.argrepr == "[]"
     )
     return reads and constant.opname == "LOAD_CONST" and type(constant.argval) is kind
 
