@@ -76,7 +76,7 @@ class TracedArray(Box):  # type: ignore[misc]
     def __iter__(self) -> Iterator[Any]:
         if self._value.ndim == 0:
             raise TypeError("iteration over a 0-d array")
-        return iter(_Rows(self))
+        return iter(Rows(self))
 
     def __contains__(self, item: Any) -> bool:
         return boxes.plain(item) in self._value
@@ -278,14 +278,14 @@ def _component(array: np.ndarray[Any, Any]) -> Any:
     return array.real.dtype if array.dtype.kind == "c" else array.dtype
 
 
-class _Rows:
-    """The rows of an array as a sequence, whose iterator can be read at once (`checkpointer.items`)."""
+class Rows:
+    """The rows of an array as a sequence, whose iterator tells where it stands (`checkpointer.sequences`)."""
 
     def __init__(self, array: TracedArray) -> None:
-        self._array = array
+        self.array = array
 
     def __getitem__(self, number: int) -> Any:
-        return self._array[number]  # an IndexError ends the iteration
+        return self.array[number]  # an IndexError ends the iteration
 
 
 def _only(value: np.ndarray[Any, Any]) -> int:

@@ -177,7 +177,7 @@ class Loop:
         if self.steps is None:
             self.steps = self._done
         self.items.check_length()
-        self.items.move_on(self.steps)
+        self.items.move_on(self.steps, exhausted=self.signal is None)
         for tail in self.state.tails.values():
             tail.end()
         self.schedule.finish(self.steps, recorded=self._recorded is not None)
