@@ -20,6 +20,7 @@ SNAPSHOTS = 100
 WAYS = ("array", "list", "dict of lists", "object", "forcing")
 
 
+@checkpointer.transform
 def tendency(u):
     """The right-hand side of Lorenz' equations (1963)."""
     x, y, z = u
