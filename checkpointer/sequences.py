@@ -136,7 +136,7 @@ def _place(iterator: Any) -> Place | None:
     if not isinstance(owner, _INDEXED) or not _iterates_as_it_indexes(type(owner)):
         return None
     backwards = function is reversed
-    start = state[0] if state else -1 if backwards else 0
+    start = state[0] if state and state[0] is not None else -1 if backwards else 0
     return _placed(owner, start, -1 if backwards else +1)
 
 

@@ -86,10 +86,13 @@ def uses_in(code: types.CodeType) -> Uses:
     ends: dict[str, int] = {}
     others: set[str] = set()
     reflects = False
+    cells = {*code.co_cellvars, *code.co_freevars}
     for number, item in enumerate(instructions):
         if not item.opname.startswith(_LOADS) or item.opname in ("LOAD_CONST", "LOAD_CLOSURE"):
             continue
         names = item.argval if isinstance(item.argval, tuple) else (item.argval,)
+        if "FAST" in item.opname:  # of a variable that is a cell, it loads the cell for a function that is made
+            names = tuple(name for name in names if name not in cells)
         is_attribute = item.opname in ("LOAD_ATTR", "LOAD_METHOD")
         reflects |= not (_REFLECTIVE_ATTRIBUTES if is_attribute else _REFLECTION).isdisjoint(names)
         depth = _depth(instructions, number) if len(names) == 1 else None
