@@ -18,8 +18,8 @@ from checkpointer.errors import ReplayError
 from checkpointer.memory import Array, Memory
 from checkpointer.state import Key, Leaf
 
-Fingerprint = tuple[str, Any]
-"""The name of a leaf, and what it held."""
+Fingerprint = tuple[Leaf, Any]
+"""A leaf, for its name, and what it held."""
 
 
 class Fingerprints:
@@ -93,7 +93,7 @@ def _of_leaves(leaves: list[Leaf], of_array: Callable[[Array], Any]) -> dict[Key
             if id(value) not in seen:
                 seen[id(value)] = of_array(value)
             value = seen[id(value)]
-        found[leaf.key] = (leaf.name, value)
+        found[leaf.key] = (leaf, value)
     return found
 
 
@@ -114,11 +114,11 @@ def compare(left: dict[Key, Fingerprint], followed: dict[Key, Fingerprint], step
     ReplayError
         Naming the variable and the step.
     """
-    for key, (name, value) in left.items():
-        expected = followed.get(key, (name, value))[1]
+    for key, (leaf, value) in left.items():
+        expected = followed.get(key, (leaf, value))[1]
         same = value == expected or (value != value and expected != expected)  # NaN is no other than NaN
         if not same:
             raise ReplayError(
-                f"{name} was something else when step {step} was recomputed: the step depends on something that is not part"
+                f"{leaf.name} was something else when step {step} was recomputed: the step depends on something that is not part"
                 " of the loop's state, such as a clock, a file, or data hidden in a library's object"
             )
