@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from checkpointer.audit import Audit
 from checkpointer.boxes import is_traced, is_varied, plain
 from checkpointer.errors import ReplayError
 from checkpointer.fingerprints import Fingerprint, compare, fingerprint
+from checkpointer.handles import Handles
 from checkpointer.items import Items
 from checkpointer.memory import Memory
 from checkpointer.refusals import refuse
+from checkpointer.replay import quiet_replay, replay
 from checkpointer.schemes import Action, Schedule
 from checkpointer.signals import BREAK, Ended, Return
 from checkpointer.snapshots import Snapshot, capture
@@ -53,6 +56,8 @@ class Loop:
         How many steps the loop ran; None while the first sweep is under way.
     signal : object
         What the last step returned to end the loop, or None.
+    handles : Handles
+        The open files in the state.
     """
 
     def __init__(
@@ -63,6 +68,8 @@ class Loop:
         session: Session,
         state: State,
         holder: list[Any],
+        *,
+        audit: bool = False,
     ) -> None:
         self.step = step
         self.items = items
@@ -73,6 +80,8 @@ class Loop:
         self.constants: dict[int, Any] = {}
         self.steps: int | None = None
         self.signal: Any = None
+        self.handles = Handles()
+        self._audit = Audit(state, step) if audit else None
         self._taken: list[weakref.ref[Snapshot]] = []
         self._recorded: tuple[int, Stretch] | None = None
         self._done = 0
@@ -97,9 +106,11 @@ class Loop:
             with not_recording():
                 self._first_sweep(start, stop)
             return
-        with not_recording():
+        with not_recording(), replay():
             for number in range(start, stop):
+                self._check(number)
                 self._expect(number, self._run(number))
+        self._check(stop)
 
     def save(self, step: int, slot: int) -> None:
         """Store the state before ``step``."""
@@ -114,6 +125,8 @@ class Loop:
         snapshot = self.session.load(slot)
         assert isinstance(snapshot, Snapshot)
         snapshot.restore()
+        if self.handles.any:
+            self.handles.hide(self.state.survey())
 
     def discard(self, slot: int) -> None:
         """Forget a snapshot."""
@@ -124,6 +137,7 @@ class Loop:
         if not self.items.has(step):
             self.steps = step
             return
+        self._note()
         stretch, self.signal = self._trace(step)
         self._recorded = step, stretch
         self.steps = self._done = step + 1
@@ -134,8 +148,11 @@ class Loop:
             stretch = self._recorded[1]
             self._recorded = None
         else:
-            stretch, signal = self._trace(step)
+            self._check(step)
+            with replay():
+                stretch, signal = self._trace(step)
             self._expect(step, signal)
+            self._check(step + 1)
         return stretch.pullback(adjoint)
 
     # --- running steps ---------------------------------------------------------------------------------------------
@@ -152,6 +169,7 @@ class Loop:
                 self.steps = number
                 return
             self._done = number + 1
+            self._note()
             self.signal = self._run(number)
             if self.signal is not None:
                 self.steps = number + 1
@@ -172,9 +190,20 @@ class Loop:
         """Tell the schedule how many steps there were."""
         if self.steps is None:
             self.steps = self._done
+        self._note()
         self.items.check_length()
         self.items.move_on(self.steps)
         self.schedule.finish(self.steps, recorded=self._recorded is not None)
+
+    def _note(self) -> None:
+        """In the first sweep: keep what the state is before a step, if the loop is audited."""
+        if self._audit is not None:
+            self._audit.note()
+
+    def _check(self, number: int) -> None:
+        """In the reverse sweep: compare the state before a step with that of the first sweep, if the loop is audited."""
+        if self._audit is not None:
+            self._audit.check(number)
 
     def _expect(self, number: int, signal: Any) -> None:
         """A recomputed step must go on, or end the loop, as it did in the first sweep."""
@@ -199,7 +228,7 @@ class Loop:
             left = self.state.survey().leaves
             stretch.end(left)
         tape.raise_what_was_swallowed()
-        if self._following is not None and self._following[0] == number + 1:
+        if self._audit is None and self._following is not None and self._following[0] == number + 1:
             compare(fingerprint(left), self._following[1], number)
         self._following = number, before
         return stretch, signal
@@ -221,8 +250,10 @@ class LoopOperation:
             if entry is not None:
                 adjoint[group.key] = entry
         try:
-            adjoint = self.sweep(self.loop, adjoint)
+            with quiet_replay():
+                adjoint = self.sweep(self.loop, adjoint)
         finally:
+            self.loop.handles.show()
             self.loop.session.close()
         for group in self.before:
             entry = adjoint.get(group.key)
@@ -262,6 +293,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     varied = {id(plain(leaf.value)) for leaf in around.leaves if is_varied(leaf.value)}
     loop.constants = _numbers(around, varied)
     around.replace(plain)
+    loop.handles.look_for(around)
     try:
         with not_recording():
             forward(loop)
@@ -320,7 +352,9 @@ def _rewrapped(loop: Loop, wrapper: Wrapper) -> list[Group]:
     def wrap(value: Any) -> Any:
         return value if id(value) in loop.constants else wrapper(value)
 
-    loop.state.survey().replace(wrap)
+    survey = loop.state.survey()
+    loop.handles.look_for(survey)
+    survey.replace(wrap)
     leaves: list[Leaf] = loop.state.survey().leaves
     for leaf in leaves:
         if is_traced(leaf.value) and isinstance(memory := leaf.value._node.memory, Memory):
