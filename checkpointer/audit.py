@@ -33,8 +33,29 @@ _MANY = 64
 _ATOMS = (bool, int, float, complex, str, bytes, bytearray, type(None), range, slice, np.generic, np.dtype)
 _SUSPECTS = frozenset(
     (
-        *("clock_gettime", "getrandbits", "input", "monotonic", "now", "open", "perf_counter", "process_time"),
-        *("read", "readline", "recv", "secrets", "time", "time_ns", "today", "urandom", "urlopen", "uuid1", "uuid4"),
+        *(
+            "clock_gettime",
+            "getrandbits",
+            "input",
+            "monotonic",
+            "now",
+            "open",
+            "perf_counter",
+            "process_time",
+        ),
+        *(
+            "read",
+            "readline",
+            "recv",
+            "secrets",
+            "time",
+            "time_ns",
+            "today",
+            "urandom",
+            "urlopen",
+            "uuid1",
+            "uuid4",
+        ),
     )
 )
 """Names of what gives another answer each time."""
@@ -78,13 +99,17 @@ class Audit:
         first, now = self._first[number], self._now()
         if first[:2] == now[:2]:
             return
-        then, current = (dict(zip(labels, _split(digests), strict=True)) for labels, digests, _ in (first, now))
+        then, current = (
+            dict(zip(labels, _split(digests), strict=True)) for labels, digests, _ in (first, now)
+        )
         # code that was found later in the first sweep may bring places that the state did not have yet
         labels = then if now[2] > first[2] else then | current
         name = next((label for label in labels if then.get(label) != current.get(label)), None)
         if name is None:
             return
-        when = f"when step {number - 1} was recomputed" if number else "when the loop's first state was restored"
+        when = (
+            f"when step {number - 1} was recomputed" if number else "when the loop's first state was restored"
+        )
         raise ReplayError(
             f"audit: {name} was something else {when} than in the first sweep{self._cause()}."
             " What a step computes has to follow from the loop's state: read clocks, files and devices before the loop, draw"
@@ -171,6 +196,6 @@ class _Digest:
             if array.dtype.char in "gG":
                 array = array.astype("D" if array.dtype.kind == "c" else "d")  # long doubles are padded
             if array.dtype.kind != "O":
-                found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+                found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
             self._arrays[id(array)] = found.digest()
         return self._arrays[id(array)]

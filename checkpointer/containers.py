@@ -384,7 +384,9 @@ class RandomState(Container):
     def content(self) -> Any:
         owner = self.owner
         if isinstance(owner, random.SystemRandom):
-            return None  # it has no state: what it draws cannot be drawn again, and the replay check will see it
+            return (
+                None  # it has no state: what it draws cannot be drawn again, and the replay check will see it
+            )
         if isinstance(owner, random.Random):
             return owner.getstate()
         if isinstance(owner, np.random.RandomState):
@@ -403,7 +405,7 @@ class RandomState(Container):
         else:
             for part, state in zip(_source(owner), content, strict=True):
                 if isinstance(part, np.random.SeedSequence):
-                    part.__setstate__(state)
+                    part.__setstate__(state)  # type: ignore[attr-defined]
                 elif part is not None:
                     part.state = state
 

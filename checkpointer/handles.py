@@ -18,7 +18,7 @@ from checkpointer.containers import Container, MemoryFile
 from checkpointer.replay import Quiet, deaf_file, original_of, renew
 from checkpointer.state import Survey, replace_in
 
-_CsvWriter: type = type(csv.writer(io.StringIO()))
+_CsvWriter: Any = type(csv.writer(io.StringIO()))
 _BOUND = (types.BuiltinMethodType, types.MethodType)
 
 
@@ -83,7 +83,7 @@ def _is_file(value: Any) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def _writes(cls: type) -> bool:
+def _writes(cls: Any) -> bool:
     if issubclass(cls, io.IOBase):
         return not issubclass(cls, MemoryFile.KINDS)
     return cls is _CsvWriter or cls is csv.DictWriter or cls.__name__ == "_TemporaryFileWrapper"
