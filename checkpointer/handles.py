@@ -79,7 +79,7 @@ def _is_file(value: Any) -> bool:
     """Whether a value is a file that is written to, a csv writer, or a method of one."""
     if isinstance(value, _BOUND):
         value = value.__self__
-    return _writes(type(value))
+    return _writes(type(value))  # type: ignore[arg-type]  # types can be hashed
 
 
 @functools.lru_cache(maxsize=1024)

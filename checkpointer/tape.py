@@ -27,7 +27,7 @@ from autograd.tracer import trace_stack
 from checkpointer.active import active as active
 from checkpointer.errors import TraceError
 from checkpointer.memory import Memory, NumberMemory, fitted, flipped, root_of
-from checkpointer.refusals import refuse
+from checkpointer.refusals import refusal_behind, refuse
 
 
 class Entry(Protocol):
@@ -40,10 +40,11 @@ class Entry(Protocol):
 class Tape:
     """The entries of one differentiated stretch of the program."""
 
-    __slots__ = ("entries", "swallowed", "trace")
+    __slots__ = ("entries", "printed", "swallowed", "trace")
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
+        self.printed: list[Any] = []  # numbers of which the program made texts
         self.trace = -1
         self.swallowed: Exception | None = None
 
@@ -68,6 +69,11 @@ def recording(tape: Tape) -> Iterator[Tape]:
     active.tape = tape
     try:
         yield tape
+    except Exception as error:
+        refusal = refusal_behind(error, tape.swallowed)
+        if refusal is None:
+            raise
+        raise refusal from error
     finally:
         active.tape = outer
         trace_stack.top -= 1

@@ -187,7 +187,7 @@ def _conversions(file: Source, scopes: Scopes) -> frozenset[tuple[int, int]]:
         and scopes.is_builtin(node.func, *CONVERSIONS)
         and len(node.args) == 1
         and not node.keywords
-        and not isinstance(node.args[0], (ast.Constant, ast.JoinedStr, ast.Starred))
+        and not isinstance(node.args[0], (ast.Constant, ast.Starred))
         and not (isinstance(node.args[0], ast.UnaryOp) and isinstance(node.args[0].operand, ast.Constant))
     )
 
