@@ -16,12 +16,12 @@ import numpy as np
 
 from checkpointer.audit import Audit
 from checkpointer.boxes import is_traced, is_varied, plain
-from checkpointer.errors import ReplayError
+from checkpointer.errors import ReplayError, TraceError
 from checkpointer.fingerprints import Fingerprint, compare, fingerprint
 from checkpointer.handles import Handles
 from checkpointer.items import Items
 from checkpointer.memory import Memory
-from checkpointer.refusals import refuse
+from checkpointer.refusals import at_function, refuse
 from checkpointer.replay import quiet_replay, replay
 from checkpointer.schemes import Action, Schedule
 from checkpointer.signals import BREAK, Ended, Return
@@ -153,7 +153,10 @@ class Loop:
                 stretch, signal = self._trace(step)
             self._expect(step, signal)
             self._check(step + 1)
-        return stretch.pullback(adjoint)
+        try:
+            return stretch.pullback(adjoint)
+        except TraceError as error:
+            raise at_function(error, self.step.__code__, f", in step {step} of this loop") from error
 
     # --- running steps ---------------------------------------------------------------------------------------------
 

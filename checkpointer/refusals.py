@@ -8,14 +8,16 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterator
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 
 from checkpointer.active import active
 from checkpointer.errors import CheckpointerError, TraceError
 
 _OURS = frozenset(("autograd", "checkpointer", "contextlib", "numpy"))
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-_TRACED = re.compile(r"Traced(Array|Number)|Object of type float(64)? is not JSON serializable")
+_TRACED = re.compile(
+    r"Traced(Array|Number)|Object of type float(64)? is not JSON serializable|only supported on ndarray objects"
+)
 
 
 Place = tuple[FrameType, int, int]
@@ -50,6 +52,17 @@ def refusal_behind(error: Exception, swallowed: Exception | None) -> Exception |
         ' there, values are plain. A text is made of a number with f"{x}"',
         _users(list(_places_of(error.__traceback__))),
     )
+
+
+def at_function(error: TraceError, code: CodeType, where: str = "") -> TraceError:
+    """An error of the way back, where no line of the user's runs, with the place of the function that it is about."""
+    if error.filename:
+        return error
+    filename, line = code.co_filename, code.co_firstlineno
+    text = linecache.getline(filename, line).rstrip("\n")
+    column = len(text) - len(text.lstrip())
+    what = error.what + where
+    return TraceError(error.code, what, error.instead, filename=filename, line=line, column=column, text=text)
 
 
 def _places(frame: FrameType | None) -> Iterator[Place]:

@@ -40,6 +40,7 @@ _OUT_OF_SIGHT = re.compile(
 _COMPILED = re.compile(r"numba\.(\w+\.)?(jit|njit|vectorize|guvectorize)")
 _SUBCLASS = re.compile(r"numpy\.ma\.\w+|numpy\.(matrix|asmatrix|bmat|mat|recarray|rec\.\w+)")
 _CACHES = re.compile(r"functools\.(lru_cache|cache)")
+_PRIMITIVE = re.compile(r"autograd\.(extend|tracer)\.primitive")
 _REPLAYING = "checkpointer.replaying"
 
 
@@ -91,7 +92,7 @@ class _Hazards:
             for node in pending.pop(0):
                 yield node
                 called = self.function_called(node)
-                if called is not None and called not in seen:
+                if called is not None and called not in seen and not self.is_decorated(called, _PRIMITIVE):
                     seen.add(called)
                     pending.append(executed(called.body, self.is_for_first_runs))
 
