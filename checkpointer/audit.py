@@ -28,6 +28,9 @@ from checkpointer.reach import names_in
 from checkpointer.replay import original_of
 from checkpointer.state import State, Survey
 
+Label = tuple[str, int]
+"""The name of a place of the state, and which of the places of this name it is."""
+
 _SIZE = 16
 _MANY = 64
 _ATOMS = (bool, int, float, complex, str, bytes, bytearray, type(None), range, slice, np.generic, np.dtype)
@@ -79,7 +82,7 @@ class Audit:
     def __init__(self, state: State, step: Callable[..., Any]) -> None:
         self._state = state
         self._step = step
-        self._first: list[tuple[tuple[str, ...], bytes, int]] = []
+        self._first: list[tuple[tuple[Label, ...], bytes, int]] = []
 
     def note(self) -> None:
         """Keep the digests of the state as it is: before the next step of the first sweep, or after the last."""
@@ -111,13 +114,13 @@ class Audit:
             f"when step {number - 1} was recomputed" if number else "when the loop's first state was restored"
         )
         raise ReplayError(
-            f"audit: {name} was something else {when} than in the first sweep{self._cause()}."
+            f"audit: {_called(name)} was something else {when} than in the first sweep{self._cause()}."
             " What a step computes has to follow from the loop's state: read clocks, files and devices before the loop, draw"
             " random numbers from a seeded generator, and keep what changes in variables, attributes or containers that the"
             " loop can reach"
         )
 
-    def _now(self) -> tuple[tuple[str, ...], bytes, int]:
+    def _now(self) -> tuple[tuple[Label, ...], bytes, int]:
         found = list(_places(self._state.survey()))
         labels = tuple(label for label, _ in found)
         return labels, b"".join(digest for _, digest in found), self._state.reach()
@@ -132,15 +135,14 @@ def _split(digests: bytes) -> list[bytes]:
     return [digests[start : start + _SIZE] for start in range(0, len(digests), _SIZE)]
 
 
-def _places(survey: Survey) -> Iterator[tuple[str, bytes]]:
+def _places(survey: Survey) -> Iterator[tuple[Label, bytes]]:
     """The places of the state by their names, with the digests of what they hold."""
     digest = _Digest(survey)
     counts: dict[str, int] = {}
     for container in survey.containers:
-        for label, value in _values(container):
-            number = counts[label] = counts.get(label, 0) + 1
-            label = label if number == 1 else f"{label} ({number})"
-            yield label, digest(label, value)
+        for name, value in _values(container):
+            number = counts[name] = counts.get(name, 0) + 1
+            yield (name, number), digest(name, value)
 
 
 def _values(container: Container) -> Iterator[tuple[str, Any]]:
@@ -154,13 +156,18 @@ def _values(container: Container) -> Iterator[tuple[str, Any]]:
         yield from ((container.label(key), value) for key, value in pairs)
 
 
+def _called(label: Label) -> str:
+    """What the user calls a place; the state also keeps what the program has let go of."""
+    return "something that the program no longer names" if label[0].startswith("kept[") else label[0]
+
+
 class _Digest:
     """Digests of values; an object that is a container of the state counts by its name, since its content is listed."""
 
     def __init__(self, survey: Survey) -> None:
         self._names = {id(container.owner): container.name for container in survey.containers}
         self._roots: dict[int, str] = {}
-        self._arrays: dict[int, bytes] = {}
+        self._arrays: dict[int, tuple[Array, bytes]] = {}  # with the arrays, so that their ids stay theirs
 
     def __call__(self, label: str, value: Any) -> bytes:
         value = original_of(plain(value))
@@ -193,9 +200,10 @@ class _Digest:
             offset = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
             owner = self._roots.setdefault(id(root), label)
             found = hashlib.blake2b(repr((owner, offset, array.shape, array.strides, array.dtype)).encode())
+            content = array
             if array.dtype.char in "gG":
-                array = array.astype("D" if array.dtype.kind == "c" else "d")  # long doubles are padded
+                content = array.astype("D" if array.dtype.kind == "c" else "d")  # long doubles are padded
             if array.dtype.kind != "O":
-                found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-            self._arrays[id(array)] = found.digest()
-        return self._arrays[id(array)]
+                found.update(np.ascontiguousarray(content).reshape(-1).view(np.uint8).data)
+            self._arrays[id(array)] = array, found.digest()
+        return self._arrays[id(array)][1]
