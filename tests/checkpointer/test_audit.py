@@ -179,8 +179,7 @@ def test_nothing_is_found_in_programs_that_repeat_themselves(path, monkeypatch):
     assert programs
     for program in programs:
         scheme = Online(2) if program.__name__.startswith("online_") else Revolve(2)
-        for _ in range(2):
-            grad(program)(np.linspace(0.2, 1.3, 10), scheme)
+        grad(program)(np.linspace(0.2, 1.3, 10), scheme)
 
 
 class Leaf:

@@ -109,10 +109,10 @@ NOT_REPEATED = {
     "os.urandom": "os.urandom(1)[0]",
     "secrets": "secrets.randbelow(997)",
     "SystemRandom": "system.random()",
-    "uuid4": "uuid.uuid4().int % 997",
-    "time": "time.time() % 1.0",
+    "uuid4": "(uuid.uuid4().int % 997)",
+    "time": "(time.time() % 1.0)",
     "perf_counter": "time.perf_counter()",
-    "datetime": "datetime.datetime.now().timestamp() % 1.0",
+    "datetime": "(datetime.datetime.now().timestamp() % 1.0)",
     "unseeded": "np.random.default_rng().normal()",
 }
 
