@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from checkpointer.audit import Audit
 from checkpointer.blocks import Known
 from checkpointer.boxes import is_traced, is_varied, plain
-from checkpointer.errors import ReplayError
+from checkpointer.errors import ReplayError, TraceError
 from checkpointer.fingerprints import Fingerprint, Fingerprints, compare
+from checkpointer.handles import Handles
 from checkpointer.items import Items
 from checkpointer.memory import Memory
-from checkpointer.refusals import refuse
+from checkpointer.refusals import at_function, refuse
+from checkpointer.replay import quiet_replay, replay
 from checkpointer.schemes import Action, Schedule
 from checkpointer.signals import BREAK, Ended, Return
 from checkpointer.snapshots import Snapshot, capture
@@ -53,6 +56,8 @@ class Loop:
         How many steps the loop ran; None while the first sweep is under way.
     signal : object
         What the last step returned to end the loop, or None.
+    handles : Handles
+        The open files in the state.
     """
 
     def __init__(
@@ -63,6 +68,8 @@ class Loop:
         session: Session,
         state: State,
         holder: list[Any],
+        *,
+        audit: bool = False,
     ) -> None:
         self.step = step
         self.items = items
@@ -73,6 +80,8 @@ class Loop:
         self.constants: dict[int, Any] = {}
         self.steps: int | None = None
         self.signal: Any = None
+        self.handles = Handles()
+        self._audit = Audit(state, step) if audit else None
         self._known = Known()
         self._recorded: tuple[int, Stretch] | None = None
         self._done = 0
@@ -98,9 +107,11 @@ class Loop:
             with not_recording():
                 self._first_sweep(start, stop)
             return
-        with not_recording():
+        with not_recording(), replay():
             for number in range(start, stop):
+                self._check(number)
                 self._expect(number, self._run(number))
+        self._check(stop)
 
     def save(self, step: int, slot: int) -> None:
         """Store the state before ``step``."""
@@ -112,6 +123,9 @@ class Loop:
         snapshot = self.session.load(slot)
         assert isinstance(snapshot, Snapshot)
         snapshot.restore(self._known)
+        self.state.begin(step)
+        if self.handles.any:
+            self.handles.hide(self.state.survey())
 
     def discard(self, slot: int) -> None:
         """Forget a snapshot."""
@@ -122,7 +136,7 @@ class Loop:
         if not self.items.has(step):
             self.steps = step
             return
-        self._note_lengths()
+        self._note(step)
         stretch, self.signal = self._trace(step)
         self._recorded = step, stretch
         self.steps = self._done = step + 1
@@ -133,9 +147,15 @@ class Loop:
             stretch = self._recorded[1]
             self._recorded = None
         else:
-            stretch, signal = self._trace(step)
+            self._check(step)
+            with replay():
+                stretch, signal = self._trace(step)
             self._expect(step, signal)
-        return stretch.pullback(adjoint)
+            self._check(step + 1)
+        try:
+            return stretch.pullback(adjoint)
+        except TraceError as error:
+            raise at_function(error, self.step.__code__, f", in step {step} of this loop") from error
 
     # --- running steps ---------------------------------------------------------------------------------------------
 
@@ -151,15 +171,11 @@ class Loop:
                 self.steps = number
                 return
             self._done = number + 1
-            self._note_lengths()
+            self._note(number)
             self.signal = self._run(number)
             if self.signal is not None:
                 self.steps = number + 1
                 return
-
-    def _note_lengths(self) -> None:
-        for tail in self.state.tails.values():
-            tail.note_length()
 
     def run_through(self) -> None:
         """Run the whole loop on plain arrays, without a schedule."""
@@ -176,11 +192,26 @@ class Loop:
         """Tell the schedule how many steps there were."""
         if self.steps is None:
             self.steps = self._done
+        self._note(self.steps)
         self.items.check_length()
         self.items.move_on(self.steps, exhausted=self.signal is None)
         for tail in self.state.tails.values():
             tail.end()
         self.schedule.finish(self.steps, recorded=self._recorded is not None)
+
+    def _note(self, number: int) -> None:
+        """In the first sweep, a step is about to run: keep what the reverse sweep wants to know of the state before it."""
+        for tail in self.state.tails.values():
+            tail.note_length()
+        if self._audit is not None:
+            self.state.begin(number)
+            self._audit.note()
+
+    def _check(self, number: int) -> None:
+        """In the reverse sweep: compare the state before a step with that of the first sweep, if the loop is audited."""
+        if self._audit is not None:
+            self.state.begin(number)
+            self._audit.check(number)
 
     def _expect(self, number: int, signal: Any) -> None:
         """A recomputed step must go on, or end the loop, as it did in the first sweep."""
@@ -210,7 +241,7 @@ class Loop:
         self._known.note_writes(
             root for key, root in live.before.roots.items() if key not in wrapper.memories
         )
-        if self._following is not None and self._following[0] == number + 1:
+        if self._audit is None and self._following is not None and self._following[0] == number + 1:
             compare(fingerprints.after(left), self._following[1], number)
         self._following = number, before
         return stretch, signal
@@ -232,8 +263,10 @@ class LoopOperation:
         for tail in self.loop.state.tails.values():
             tail.put_back()
         try:
-            adjoint = self.sweep(self.loop, adjoint)
+            with quiet_replay():
+                adjoint = self.sweep(self.loop, adjoint)
         finally:
+            self.loop.handles.show()
             self.loop.session.close()
         for group in self.before:
             group.deposit(adjoint)
@@ -275,6 +308,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     varied = {id(plain(leaf.value)) for leaf in around.leaves if is_varied(leaf.value)}
     loop.constants = _numbers(around, varied)
     around.replace(plain)
+    loop.handles.look_for(around)
     try:
         with not_recording():
             forward(loop)
@@ -343,7 +377,9 @@ def _rewrapped(loop: Loop, wrapper: Wrapper) -> list[Group]:
     def wrap(value: Any) -> Any:
         return value if id(value) in loop.constants else wrapper(value)
 
-    loop.state.survey().replace(wrap)
+    survey = loop.state.survey()
+    loop.handles.look_for(survey)
+    survey.replace(wrap)
     leaves: list[Leaf] = loop.state.survey().leaves
     for leaf in leaves:
         if is_traced(leaf.value) and isinstance(memory := leaf.value._node.memory, Memory):

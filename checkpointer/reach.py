@@ -189,9 +189,7 @@ class CodeReach:
             self.discover(value)
         if any(value is function for function in REFLECTIVE):
             self.uses = self.uses.united(REFLECTION)
-        if isinstance(value, types.BuiltinMethodType) and isinstance(value.__self__, RandomState.KINDS):
-            self._random(value.__self__)
-        if isinstance(value, _FIXED) and name not in names.stored:
+        if isinstance(value, _FIXED) and name not in names.stored and not _is_bound(value):
             return
         self._add((id(namespace), name), namespace, lambda: Global(namespace, name))
 
@@ -216,6 +214,12 @@ class CodeReach:
                 if isinstance(member, functools._lru_cache_wrapper):
                     self._cached_methods[name] = member.__qualname__
             self.containers.append(ClassAttributes(base))
+
+
+def _is_bound(value: Any) -> bool:
+    """Whether a builtin is a method of some object: ``append = log.append``, ``draw = rng.normal``."""
+    owner = value.__self__ if isinstance(value, types.BuiltinMethodType) else None
+    return not isinstance(owner, types.ModuleType | type | None)
 
 
 def _varies(value: Any) -> bool:

@@ -26,6 +26,7 @@ from checkpointer.containers import (
     Deque,
     Dict,
     List,
+    MemoryFile,
     Numbers,
     ObjectArray,
     Partial,
@@ -36,6 +37,7 @@ from checkpointer.containers import (
 from checkpointer.memory import Array, root_of
 from checkpointer.reach import CodeReach, is_foreign
 from checkpointer.refusals import refuse
+from checkpointer.replay import is_standard_stream
 from checkpointer.scalars import TracedNumber
 from checkpointer.tails import Tail, inherited, tails_of
 
@@ -94,7 +96,7 @@ _NAMESPACES = (
     collections.UserList,
     collections.ChainMap,
 )
-_OBJECTS = (Dict, List, Deque, Set, Slots, Partial, Numbers, ObjectArray, RandomState)
+_OBJECTS = (Dict, List, Deque, Set, Slots, Partial, Numbers, ObjectArray, RandomState, MemoryFile)
 
 
 class Leaf:
@@ -212,6 +214,10 @@ class State:
         """The state is now the one before this step of the loop."""
         for tail in self._tails.values():
             tail.begin(step)
+
+    def reach(self) -> int:
+        """How many places of code have been found so far; the state as a whole may have more of them than it had."""
+        return len(self._code.containers)
 
     def keep(self, survey: Survey) -> None:
         """Let everything that is in the state now belong to it from now on, also where the program lets go of it.
@@ -367,6 +373,8 @@ class _Walk:
             self._push_data(Partial(value, f"{name}."))
         elif isinstance(value, bytearray | array.array):
             self._push_data(Numbers(value, name))
+        elif isinstance(value, MemoryFile.KINDS):
+            self._push_data(MemoryFile(value, name))
         elif isinstance(value, io.IOBase):
             self._file(value, name)
         elif isinstance(value, np.ndarray):
@@ -392,7 +400,7 @@ class _Walk:
 
     def _file(self, value: Any, name: str) -> None:
         """A file that is written to is held by reference; what was read from one cannot be read again."""
-        if not value.closed and value.readable():
+        if not value.closed and value.readable() and not is_standard_stream(value):
             self._refuse(_iterator, value, name)
 
     def _visit_inner(self, value: Any, name: str) -> None:

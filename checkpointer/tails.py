@@ -91,7 +91,7 @@ def uses_in(code: types.CodeType) -> Uses:
         if not item.opname.startswith(_LOADS) or item.opname in ("LOAD_CONST", "LOAD_CLOSURE"):
             continue
         names = item.argval if isinstance(item.argval, tuple) else (item.argval,)
-        if "FAST" in item.opname:  # of a variable that is a cell, it loads the cell for a function that is made
+        if "FAST" in item.opname:  # the cell itself is loaded for a function that is made
             names = tuple(name for name in names if name not in cells)
         is_attribute = item.opname in ("LOAD_ATTR", "LOAD_METHOD")
         reflects |= not (_REFLECTIVE_ATTRIBUTES if is_attribute else _REFLECTION).isdisjoint(names)
