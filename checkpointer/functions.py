@@ -3,7 +3,8 @@
 Every function is run by NumPy itself on the concrete arrays. What follows depends on the function: a result that
 shares memory with an argument is a view and needs no record; functions that only move elements (``MOVERS``) get their
 pullback from moving indices the same way; functions with a rule of ours or of autograd's are recorded with it;
-functions that are piecewise constant (``CONSTANT``) give constants; anything else is refused by name.
+functions that are composed of others (``COMPOSITIONS``) take their derivative from there; functions that are piecewise
+constant (``CONSTANT``) give constants; anything else is refused by name.
 """
 
 from __future__ import annotations
@@ -16,9 +17,18 @@ import numpy as np
 from autograd.core import primitive_vjps
 from autograd.tracer import trace_primitives_map
 
-from checkpointer import calculus as calculus
+from checkpointer import calculus as calculus  # these modules register what they answer
+from checkpointer import matrices as matrices
+from checkpointer import polynomials as polynomials
+from checkpointer import quantiles as quantiles
 from checkpointer import rules
+from checkpointer import rules_fft as rules_fft
+from checkpointer import rules_linalg as rules_linalg
+from checkpointer import rules_products as rules_products
+from checkpointer import rules_reductions as rules_reductions
+from checkpointer import selections as selections
 from checkpointer import shaping as shaping
+from checkpointer import userfunctions as userfunctions
 from checkpointer import writers as writers
 from checkpointer.arrays import TracedArray
 from checkpointer.boxes import (
@@ -34,8 +44,9 @@ from checkpointer.boxes import (
 )
 from checkpointer.indexing import untraced_target
 from checkpointer.movers import MOVERS, moved
+from checkpointer.reductions import MASKED
 from checkpointer.refusals import refuse
-from checkpointer.registry import HANDLERS, named, positional, signature
+from checkpointer.registry import COMPOSITIONS, HANDLERS, named, positional, rebased, signature, spelled
 from checkpointer.scalars import tape_of
 from checkpointer.tape import Tape, keep
 from checkpointer.ufuncs import is_foreign_box, maker_of
@@ -46,17 +57,12 @@ CONSTANT = named(
     " isclose iscomplex iscomplexobj isfinite isin isinf isnan isneginf isposinf isreal isrealobj"
     " lexsort may_share_memory min_scalar_type nanargmax nanargmin ndim nonzero ones_like result_type rint round"
     " searchsorted shape shares_memory sign size trunc unravel_index ravel_multi_index zeros_like diag_indices_from"
-    " tril_indices_from triu_indices_from"
+    " tril_indices_from triu_indices_from linalg.matrix_rank einsum_path savez savez_compressed save savetxt"
 )
 """Functions whose results depend on values only by steps, or not at all."""
 
 REDUCTIONS = named("amax amin cumprod cumsum max mean min prod std sum var")
 """Functions whose options NumPy and autograd's rules order differently."""
-
-REAL_TRANSFORMS = frozenset(
-    (np.fft.rfft, np.fft.irfft, np.fft.rfft2, np.fft.irfft2, np.fft.rfftn, np.fft.irfftn)
-)
-"""Functions whose rule of autograd's is wrong for one of the norms."""
 
 
 def call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -75,17 +81,17 @@ def call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if out is None:
         return value
     if type(out) is not TracedArray:
-        raise untraced_target(func.__name__)
+        raise untraced_target(spelled(func))
     out[...] = value
     return out
 
 
 def _answer(tape: Tape, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], sources: list[Any]) -> Any:
     value = func(*plain_nested(args), **plain_nested(kwargs))
-    if value is None:
+    if value is None and func not in CONSTANT:
         raise refuse(
             "CKP201",
-            f"np.{func.__name__} writes to an array that the tape watches, and is not known to it",
+            f"{spelled(func)} writes to an array that the tape watches, and is not known to it",
             "assign to elements or slices of the array instead",
         )
     view = _as_views(value, sources)
@@ -95,8 +101,14 @@ def _answer(tape: Tape, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         refuse_objects(value)
     if func in CONSTANT or not any(is_varied(source) for source in sources) or not is_differentiable(value):
         return constant(tape, value)
+    if func in REDUCTIONS and _is_masked(func, args, kwargs):
+        return rebased(tape, value, MASKED[func](*args[:1], **_reduction_options(func, args, kwargs)))
     if func in rules.RULES:
         return _ruled(tape, func, args, kwargs, value)
+    composition = COMPOSITIONS.get(func)
+    if composition is not None:
+        with np.errstate(all="ignore"):  # NumPy has warned already
+            return rebased(tape, value, composition(*args, **kwargs))
     if func in MOVERS:  # before autograd's rules: that of tile, for one, is wrong for some options
         return moved(tape, func, args, kwargs, value, sources)
     if trace_primitives_map.get(func) in primitive_vjps:
@@ -111,8 +123,8 @@ def _answer(tape: Tape, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         return composed(*args, **kwargs)
     raise refuse(
         "CKP201",
-        f"np.{func.__name__} was called on a value that is being differentiated, and no derivative rule for it is known",
-        f"write it with functions that have a rule, or wrap np.{func.__name__} with autograd.extend.primitive and give it"
+        f"{spelled(func)} was called on a value that is being differentiated, and no derivative rule for it is known",
+        f"write it with functions that have a rule, or wrap {spelled(func)} with autograd.extend.primitive and give it"
         " one with defvjp",
     )
 
@@ -150,12 +162,8 @@ def _split_out(
 def _ruled(tape: Tape, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any) -> Any:
     """Record a function that has a rule."""
     args, kwargs = positional(func, args, kwargs)
-    if func in REAL_TRANSFORMS and kwargs.get("norm") == "forward":
-        raise refuse(
-            "CKP201", f"np.fft.{func.__name__} with norm='forward'", "divide by the number of points yourself"
-        )
     if func in REDUCTIONS:
-        args, kwargs = _reduction_options(func, args, kwargs)
+        args, kwargs = args[:1], _reduction_options(func, args, kwargs)
     varied = tuple(number for number, arg in enumerate(args) if is_varied(arg))
     hidden = [
         arg for number, arg in enumerate(args) if number not in varied and any(map(is_varied, traced_in(arg)))
@@ -163,7 +171,7 @@ def _ruled(tape: Tape, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any],
     if hidden or not varied or any(map(is_varied, traced_in(kwargs))):
         raise refuse(
             "CKP201",
-            f"np.{func.__name__} was given a value that is being differentiated in an argument without a derivative rule",
+            f"{spelled(func)} was given a value that is being differentiated in an argument without a derivative rule",
             "pass it as the function's first array argument, or write the function with others",
         )
     kept = tuple(plain_nested(arg) if any(True for _ in traced_in(arg)) else keep(arg) for arg in args)
@@ -172,7 +180,7 @@ def _ruled(tape: Tape, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any],
     except (NotImplementedError, KeyError, TypeError) as error:
         raise refuse(
             "CKP201",
-            f"np.{func.__name__} was called in a way that its derivative rule does not cover ({error})",
+            f"{spelled(func)} was called in a way that its derivative rule does not cover ({error})",
             "call it with fewer options, or write it with other functions",
         ) from error
     parents = tuple(args[number]._node for number in varied)
@@ -181,18 +189,18 @@ def _ruled(tape: Tape, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any],
     return result(tape, value, vjp, parents)
 
 
-def _reduction_options(
-    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The options of a reduction by name, since NumPy and the rules order them differently; some have no rule."""
+def _reduction_options(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The options of a reduction by name; its dtype is the value's, and the adjoint's with it."""
     names = list(signature(func).parameters)[1:]  # type: ignore[union-attr]
     options = {**dict(zip(names, args[1:], strict=False)), **kwargs}
-    options = {
-        name: value for name, value in options.items() if value is not None and value is not np._NoValue
+    return {
+        name: value
+        for name, value in options.items()
+        if name not in ("dtype", "out") and value is not None and value is not np._NoValue
     }
-    options.pop("dtype", None)  # it is the result's, and the adjoint's with it
-    if options.pop("where", True) is not True or "initial" in options:
-        raise refuse(
-            "CKP201", f"np.{func.__name__} with where= or initial=", f"write np.{func.__name__}(a[mask])"
-        )
-    return args[:1], options
+
+
+def _is_masked(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a reduction has an option that its rule does not know."""
+    options = _reduction_options(func, args, kwargs)
+    return options.get("where", True) is not True or "initial" in options or "mean" in options

@@ -8,7 +8,7 @@ import numpy as np
 
 from checkpointer.boxes import is_varied, plain_nested, result, results, traced_in
 from checkpointer.refusals import refuse
-from checkpointer.registry import named, positional
+from checkpointer.registry import named, positional, spelled
 from checkpointer.tape import Tape
 
 MOVERS = named(
@@ -43,7 +43,7 @@ def moved(
         if number not in data and any(map(is_varied, traced_in(arg))):
             raise refuse(
                 "CKP201",
-                f"np.{func.__name__} was told by a value that is being differentiated which elements to take",
+                f"{spelled(func)} was told by a value that is being differentiated which elements to take",
                 "take the elements by integers or masks",
             )
     unique = list({id(source): source for source in sources if is_varied(source)}.values())
@@ -64,7 +64,7 @@ def moved(
     several = isinstance(value, tuple | list)
     if any(np.asarray(moved).dtype.kind not in "iu" for moved in (maps if several else [maps])):
         raise refuse(
-            "CKP201", f"np.{func.__name__} with these options", "write it with indexing or np.concatenate"
+            "CKP201", f"{spelled(func)} with these options", "write it with indexing or np.concatenate"
         )
 
     def pullback(g: Any) -> list[Any]:

@@ -8,9 +8,8 @@ import numpy as np
 
 from checkpointer import creation
 from checkpointer.arrays import TracedArray
-from checkpointer.boxes import plain_nested
+from checkpointer.boxes import plain, plain_nested
 from checkpointer.indexing import untraced_target
-from checkpointer.refusals import refuse
 from checkpointer.registry import handles
 
 
@@ -21,7 +20,7 @@ def watched(array: Any, name: str) -> TracedArray:
     return array
 
 
-@handles(np.copyto)
+@handles("copyto")
 def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     target = watched(dst, "copyto")
     source_dtype = getattr(src, "dtype", None)
@@ -36,7 +35,7 @@ def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -
     target[mask] = np.broadcast_to(src, target.shape)[mask]
 
 
-@handles(np.put)
+@handles("put")
 def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     target = watched(a, "put")
     places = np.atleast_1d(plain_nested(ind)).ravel()
@@ -47,16 +46,43 @@ def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     target[np.unravel_index(places % target.size, target.shape)] = values
 
 
-@handles(np.place, np.putmask)
+@handles("place")
 def _place(arr: Any, mask: Any, vals: Any) -> None:
-    raise refuse(
-        "CKP201",
-        "np.place and np.putmask on an array that is being differentiated",
-        "write a[mask] = values",
-    )
+    target = watched(arr, "place")
+    np.place(target._value.copy(), plain(mask), plain_nested(vals))  # NumPy's own errors
+    marks = np.flatnonzero(np.reshape(plain(mask), -1))
+    _store(target, marks, np.arange(len(marks)), vals)
 
 
-@handles(np.fill_diagonal)
+@handles("putmask")
+def _putmask(a: Any, mask: Any, values: Any) -> None:
+    target = watched(a, "putmask")
+    np.putmask(target._value.copy(), plain(mask), plain_nested(values))
+    marks = np.flatnonzero(np.reshape(plain(mask), -1))
+    _store(target, marks, marks, values)
+
+
+def _store(target: TracedArray, places: Any, numbers: Any, values: Any) -> None:
+    """Write the values with these numbers, which go round, to these places in C order."""
+    source = np.ravel(creation.asarray(values))
+    if len(places):
+        target[np.unravel_index(places, target.shape)] = source[numbers % source.size]
+
+
+@handles("put_along_axis")
+def _put_along_axis(arr: Any, indices: Any, values: Any, axis: Any = -1) -> None:
+    target = watched(arr, "put_along_axis")
+    indices = plain(indices)
+    np.put_along_axis(target._value.copy(), indices, plain(values), axis)
+    if axis is None:
+        target.flat[indices] = values
+        return
+    places = list(np.ogrid[tuple(map(slice, np.shape(indices)))])
+    places[axis] = indices
+    target[tuple(places)] = values
+
+
+@handles("fill_diagonal")
 def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     target = watched(a, "fill_diagonal")
     marks = np.zeros(target.shape, bool)
