@@ -7,6 +7,7 @@ offers them in the place of the originals.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,8 @@ from checkpointer.boxes import (
     traced_in,
 )
 from checkpointer.memory import root_of
+from checkpointer.refusals import refuse
+from checkpointer.registry import rebased
 from checkpointer.scalars import TracedNumber, tape_of
 from checkpointer.tape import TapeNode, active
 
@@ -36,6 +39,8 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
         tape = active.tape
         if tape is None:
             return original(*args, **kwargs)
+        if not isinstance(original, _DISPATCHING) and any(map(is_varied, traced_in((args, kwargs)))):
+            raise _unknown(original)
         args = tuple(array(x) if type(x) in (list, tuple) and _holds_numbers(x) else x for x in args)
         value = original(*args, **kwargs)
         made = _adopted(tape, value)
@@ -45,6 +50,30 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
         return made
 
     return create
+
+
+_DISPATCHING = type(np.sum)
+"""The type of NumPy's functions that ask their arguments (``__array_function__``) before they compute."""
+
+
+def _unknown(function: Any) -> Exception:
+    return refuse(
+        "CKP201",
+        f"np.{function.__name__} was called on a value that is being differentiated, and no derivative rule for it is known",
+        "write it with functions that have a rule",
+    )
+
+
+def _reader(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that only looks at its arguments, such as one that makes a text of them."""
+
+    @functools.wraps(original)
+    def read(*args: Any, **kwargs: Any) -> Any:
+        if active.tape is None:
+            return original(*args, **kwargs)
+        return original(*plain_nested(args), **plain_nested(kwargs))
+
+    return read
 
 
 def _adopted(tape: Any, value: Any) -> Any:
@@ -152,9 +181,70 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
     return value
 
 
-@functools.wraps(np.isscalar)
-def isscalar(element: Any) -> bool:
-    return np.isscalar(plain(element))
+@functools.wraps(np.arange)
+def arange(*args: Any, **options: Any) -> Any:
+    if active.tape is None:
+        return np.arange(*args, **options)
+    value = np.arange(*plain_nested(args), **plain_nested(options))
+    names = ("start", "stop", "step") if len(args) > 1 or "stop" in options else ("stop",)
+    given = {**dict(zip(names, args, strict=False)), **options}
+    start, step = given.get("start", 0), given.get("step", 1)
+    return rebased(active.tape, value, start + step * np.arange(value.size))
+
+
+@functools.wraps(np.fromiter)
+def fromiter(iter: Any, dtype: Any, count: int = -1, **options: Any) -> Any:  # noqa: A002  NumPy's name
+    if active.tape is None:
+        return np.fromiter(iter, dtype, count, **options)
+    items = list(iter if count < 0 else itertools.islice(iter, count))
+    value = np.fromiter(map(plain, items), dtype, count, **options)  # checks, and NumPy's own errors
+    return array(items, dtype) if items else constant(active.tape, value)
+
+
+@functools.wraps(np.fromfunction)
+def fromfunction(function: Callable[..., Any], shape: Any, **options: Any) -> Any:
+    if active.tape is None:
+        return np.fromfunction(function, shape, **options)
+    return np.fromfunction(lambda *indices, **rest: function(*map(_adopt, indices), **rest), shape, **options)
+
+
+def _adopt(made: Any) -> Any:
+    return _adopted(active.tape, made)
+
+
+@functools.wraps(np.asarray_chkfinite)
+def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    if active.tape is None:
+        return np.asarray_chkfinite(a, dtype, order)
+    np.asarray_chkfinite(plain_nested(a))  # raises what NumPy raises
+    return asarray(a, dtype)
+
+
+class _Indexed:
+    """``np.r_``, ``np.c_``, ``np.mgrid`` and ``np.ogrid``: what makes an array of an index."""
+
+    def __init__(self, original: Any) -> None:
+        self._original = original
+
+    def __getitem__(self, key: Any) -> Any:
+        tape = active.tape
+        if tape is None:
+            return self._original[key]
+        sources = list(traced_in(key))
+        if not any(map(is_varied, sources)):
+            return _adopted(tape, self._original[plain_nested(key)])
+        if any(isinstance(item, slice | str) for item in key):
+            key = tuple(self._original[item] if isinstance(item, slice) else item for item in key)
+        return movers.moved(tape, self._joined, key, {}, self._joined(*plain_nested(key)), sources)
+
+    def _joined(self, *items: Any) -> Any:
+        return self._original[items]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+    def __len__(self) -> int:
+        return 0
 
 
 asarray = _converter(np.asarray)
@@ -180,6 +270,11 @@ def _zeroed(original: Callable[..., Any]) -> Callable[..., Any]:
     return create
 
 
+_READERS = (
+    "base_repr binary_repr broadcast_shapes format_float_positional format_float_scientific info isdtype isfortran isscalar"
+    " issubdtype iterable typename"
+).split()
+
 REPLACEMENTS: dict[str, Callable[..., Any]] = {
     **_watched_all(),
     "array": array,
@@ -188,7 +283,14 @@ REPLACEMENTS: dict[str, Callable[..., Any]] = {
     "ascontiguousarray": ascontiguousarray,
     "asfortranarray": asfortranarray,
     "full": full,
-    "isscalar": isscalar,
+    "arange": arange,
+    "fromiter": fromiter,
+    "fromfunction": fromfunction,
+    "asarray_chkfinite": asarray_chkfinite,
+    **{name: _reader(getattr(np, name)) for name in _READERS},
+    **{name: _Indexed(getattr(np, name)) for name in ("r_", "c_", "mgrid", "ogrid")},
     "empty": _watched(_zeroed(np.empty)),
     "empty_like": _watched(_zeroed(np.empty_like)),
 }
+
+from checkpointer import movers  # noqa: E402  it needs the functions above

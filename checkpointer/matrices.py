@@ -55,6 +55,33 @@ def _matrix_power(a: Any, n: int) -> Any:
     return functools.reduce(np.matmul, [a] * n)
 
 
+@composes("trace")
+def _trace_of_axes(
+    a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
+) -> Any:
+    return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
+
+
+@composes("outer")
+def _outer_of_all(a: Any, b: Any, out: Any = None) -> Any:
+    return np.multiply(np.ravel(a)[:, None], np.ravel(b)[None, :])
+
+
+@composes("cross")
+def _cross_of_axes(
+    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None
+) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    a0, a1, a2 = (*(a[..., n] for n in range(np.shape(a)[-1])), 0.0)[:3]
+    b0, b1, b2 = (*(b[..., n] for n in range(np.shape(b)[-1])), 0.0)[:3]
+    if np.shape(a)[-1] == np.shape(b)[-1] == 2:
+        return a0 * b1 - a1 * b0
+    parts = [a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0]
+    return np.moveaxis(np.stack(parts, axis=-1), -1, axisc)
+
+
 @composes("linalg.trace")
 def _trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
     return np.sum(np.diagonal(x, offset, -2, -1), axis=-1)

@@ -16,7 +16,7 @@ MOVERS = named(
     " extract flip hstack insert meshgrid resize row_stack select stack take take_along_axis unstack vstack rollaxis roll"
     " rot90 fliplr flipud moveaxis transpose swapaxes squeeze expand_dims ravel reshape repeat tile split"
     " matrix_transpose atleast_1d atleast_2d atleast_3d broadcast_to diagonal diag permute_dims"
-    " hsplit vsplit dsplit"
+    " hsplit vsplit dsplit fft.fftshift fft.ifftshift"
 ) | {np.lib.stride_tricks.sliding_window_view}
 """Functions whose results hold elements of the arguments, each unchanged, and zeros."""
 

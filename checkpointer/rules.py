@@ -162,6 +162,29 @@ def _clip_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any
 RULES[clip] = _clip_maker
 
 
+def _where_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    """The condition is piecewise constant; what was not chosen has no adjoint, whatever stands there."""
+    condition = np.asarray(args[0], bool)
+    parts = (
+        lambda g: np.zeros(np.shape(args[0])),
+        lambda g: unbroadcast(np.where(condition, g, 0), args[1]),
+        lambda g: unbroadcast(np.where(condition, 0, g), args[2]),
+    )
+    return lambda g: tuple(parts[n](g) for n in argnums)
+
+
+def _angle_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    z = args[0]
+    scale = 180 / np.pi if (args[1] if len(args) > 1 else kwargs.get("deg", False)) else 1.0
+    if not np.iscomplexobj(z):
+        return lambda g: (np.zeros(np.shape(z)),)
+    return lambda g: (scaled(g, scale / (1j * z)),)
+
+
+RULES[np.where] = _where_maker
+RULES[np.angle] = _angle_maker
+
+
 def _sinc_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
     (x,) = args
     safe = np.where(x == 0, 1.0, x)

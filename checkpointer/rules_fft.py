@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from checkpointer.registry import composes
 from checkpointer.rules import RULES
 
 Pull = Callable[[Any], Any]
@@ -116,3 +117,13 @@ RULES[np.fft.rfftn] = _real_maker("s", None)
 RULES[np.fft.irfft] = _one_axis(lambda g, x, ans, axis, norm: _irfftn(g, x, ans, [axis % np.ndim(x)], norm))
 RULES[np.fft.irfft2] = _many_axes(_irfftn, (-2, -1))
 RULES[np.fft.irfftn] = _many_axes(_irfftn, None)
+
+
+@composes("fft.hfft")
+def _hfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Any:
+    return np.fft.irfft(np.conj(a), n, axis, _OPPOSITE[norm])
+
+
+@composes("fft.ihfft")
+def _ihfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Any:
+    return np.conj(np.fft.rfft(a, n, axis, _OPPOSITE[norm]))

@@ -1,4 +1,8 @@
-"""The derivative rule of ``einsum``: the adjoint of an operand is an einsum of the others with the result's adjoint."""
+"""Derivative rules of products that sum over axes.
+
+Each is linear in each of its arguments: the adjoint of one is the same kind of product of the others with the result's
+adjoint.
+"""
 
 from __future__ import annotations
 
@@ -77,3 +81,35 @@ def _widened(total: Any, shape: list[int]) -> Any:
 
 
 RULES[np.einsum] = _einsum_maker
+
+
+def _dot_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    a, b = args
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return RULES[np.multiply](argnums, ans, args, {})
+    return _contraction(argnums, a, b, -1 if np.ndim(b) == 1 else -2)
+
+
+def _inner_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    a, b = args
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return RULES[np.multiply](argnums, ans, args, {})
+    return _contraction(argnums, a, b, -1)
+
+
+def _contraction(argnums: Any, a: Any, b: Any, axis: int) -> Callable[[Any], tuple[Any, ...]]:
+    """The last axis of ``a`` and one of ``b`` are summed over; the others follow one another in the result."""
+    of_a = list(range(np.ndim(a) - 1))
+    of_b = [number for number in range(np.ndim(b)) if number != np.ndim(b) + axis]
+
+    def for_a(g: Any) -> Any:
+        return np.tensordot(g, b, (list(range(len(of_a), np.ndim(g))), of_b))
+
+    def for_b(g: Any) -> Any:
+        return np.moveaxis(np.tensordot(a, g, (of_a, of_a)), 0, axis)
+
+    return lambda g: tuple((for_a, for_b)[n](g) for n in argnums)
+
+
+RULES[np.dot] = _dot_maker
+RULES[np.inner] = _inner_maker

@@ -59,6 +59,11 @@ def _partition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", orde
     return np.take(np.ravel(a), places) if axis is None else np.take_along_axis(a, places, axis=axis)
 
 
+@composes("sort_complex")
+def _sort_complex(a: Any) -> Any:
+    return np.sort(a)
+
+
 @composes("bincount")
 def _bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     count = max(int(np.max(x, initial=-1)) + 1, minlength)
