@@ -48,8 +48,8 @@ class TracedArray(Box):  # type: ignore[misc]
         if self._node.memory.varied:
             raise refuse(
                 "CKP203",
-                "an array that is being differentiated would become a plain array here (by np.asarray, by assignment"
-                " into a plain array, or inside a compiled function), and its derivative would be lost",
+                f"an array that is being differentiated would become a plain array here ({_who_asks()}), and its derivative"
+                " would be lost",
                 "call a NumPy function that has a derivative rule; create the target array in a module that checkpointer"
                 " rewrites; or give the compiled function a rule with autograd.extend.primitive and defvjp",
             )
@@ -271,6 +271,18 @@ class TracedArray(Box):  # type: ignore[misc]
                 f"use a NumPy function in the place of .{name}",
             )
         raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r}")
+
+
+def _who_asks() -> str:
+    """By what an array is turned into a plain one: the function of NumPy that the program called, where Python knows it."""
+    frame: Any = sys._getframe(2)
+    name = ""
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "numpy":
+        name = frame.f_code.co_qualname
+        frame = frame.f_back
+    if name:
+        return f"in numpy's {name}"
+    return "by np.asarray, by assignment into a plain array, or inside a compiled function"
 
 
 def _component(array: np.ndarray[Any, Any]) -> Any:

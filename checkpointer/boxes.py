@@ -103,6 +103,22 @@ def refuse_objects(value: Any) -> None:
         )
 
 
+_PLAIN_ARRAYS = (np.ndarray, np.memmap)
+
+
+def refuse_subclasses(values: Sequence[Any]) -> None:
+    """Refuse arrays that have rules of their own for arithmetic and views: masked arrays, matrices, records."""
+    for value in values:
+        kind = type(value)
+        if issubclass(kind, np.ndarray) and kind not in _PLAIN_ARRAYS:
+            raise refuse(
+                "CKP211",
+                f"an array of type {kind.__name__}, a subclass of numpy.ndarray with rules of its own, meets an array that"
+                " the tape watches",
+                "use a plain array: numpy.asarray(...), or .filled(...) for masked arrays",
+            )
+
+
 def result(tape: Tape, value: Any, vjp: Callable[[Any], Any], parents: Sequence[TapeNode]) -> Traced:
     """Record an operation and return its traced result."""
     if isinstance(value, np.ndarray) and overlaps_itself(value):

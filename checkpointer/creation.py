@@ -39,7 +39,7 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
         tape = active.tape
         if tape is None:
             return original(*args, **kwargs)
-        if not isinstance(original, _DISPATCHING) and any(map(is_varied, traced_in((args, kwargs)))):
+        if not _dispatches(original) and any(map(is_varied, traced_in((args, kwargs)))):
             raise _unknown(original)
         args = tuple(array(x) if type(x) in (list, tuple) and _holds_numbers(x) else x for x in args)
         value = original(*args, **kwargs)
@@ -54,6 +54,12 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
 
 _DISPATCHING = type(np.sum)
 """The type of NumPy's functions that ask their arguments (``__array_function__``) before they compute."""
+
+
+def _dispatches(function: Any) -> bool:
+    return isinstance(function, _DISPATCHING) or isinstance(
+        getattr(function, "__wrapped__", None), _DISPATCHING
+    )
 
 
 def _unknown(function: Any) -> Exception:
@@ -220,11 +226,19 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
     return asarray(a, dtype)
 
 
+def ndenumerate(arr: Any) -> Any:
+    """``np.ndenumerate``: the pairs of an index and the element there."""
+    if type(arr) is not TracedArray:
+        return np.ndenumerate(arr)
+    return ((index, arr[index]) for index in np.ndindex(arr.shape))
+
+
 class _Indexed:
     """``np.r_``, ``np.c_``, ``np.mgrid`` and ``np.ogrid``: what makes an array of an index."""
 
-    def __init__(self, original: Any) -> None:
-        self._original = original
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._original = getattr(np, name)
 
     def __getitem__(self, key: Any) -> Any:
         tape = active.tape
@@ -233,12 +247,17 @@ class _Indexed:
         sources = list(traced_in(key))
         if not any(map(is_varied, sources)):
             return _adopted(tape, self._original[plain_nested(key)])
-        if any(isinstance(item, slice | str) for item in key):
-            key = tuple(self._original[item] if isinstance(item, slice) else item for item in key)
-        return movers.moved(tape, self._joined, key, {}, self._joined(*plain_nested(key)), sources)
+        items = key if isinstance(key, tuple) else (key,)
+        how = [item for item in items if isinstance(item, str)]
+        items = tuple(
+            self._original[x] if isinstance(x, slice) else x for x in items if not isinstance(x, str)
+        )
 
-    def _joined(self, *items: Any) -> Any:
-        return self._original[items]
+        def joined(items: Any) -> Any:
+            return self._original[(*how, *items)]
+
+        joined.__name__, joined.__module__ = self._name, "numpy"
+        return movers.moved(tape, joined, (items,), {}, joined(plain_nested(items)), sources)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._original, name)
@@ -286,9 +305,10 @@ REPLACEMENTS: dict[str, Callable[..., Any]] = {
     "arange": arange,
     "fromiter": fromiter,
     "fromfunction": fromfunction,
+    "ndenumerate": ndenumerate,
     "asarray_chkfinite": asarray_chkfinite,
     **{name: _reader(getattr(np, name)) for name in _READERS},
-    **{name: _Indexed(getattr(np, name)) for name in ("r_", "c_", "mgrid", "ogrid")},
+    **{name: _Indexed(name) for name in ("r_", "c_", "mgrid", "ogrid")},
     "empty": _watched(_zeroed(np.empty)),
     "empty_like": _watched(_zeroed(np.empty_like)),
 }

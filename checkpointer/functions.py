@@ -35,8 +35,10 @@ from checkpointer.boxes import (
     constant,
     is_differentiable,
     is_varied,
+    plain,
     plain_nested,
     refuse_objects,
+    refuse_subclasses,
     result,
     results,
     traced_in,
@@ -70,6 +72,8 @@ def call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     sources = list(traced_in((args, kwargs)))
     if any(is_foreign_box(value) for value in (*args, *kwargs.values())):
         return NotImplemented
+    for value in (*args, *kwargs.values()):
+        refuse_subclasses(value if isinstance(value, list | tuple) else (value,))
     tape = tape_of(sources[0])
     for source in sources:
         tape_of(source)
@@ -81,7 +85,10 @@ def call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if out is None:
         return value
     if type(out) is not TracedArray:
-        raise untraced_target(spelled(func))
+        if is_varied(value):
+            raise untraced_target(spelled(func))
+        out[...] = plain(value)
+        return out
     out[...] = value
     return out
 

@@ -17,6 +17,7 @@ from checkpointer.boxes import (
     is_varied,
     plain,
     refuse_objects,
+    refuse_subclasses,
     result,
     results,
 )
@@ -38,10 +39,14 @@ PIECEWISE_CONSTANT = frozenset(
 
 def call(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What ``__array_ufunc__`` of a traced value answers."""
-    inputs = tuple(creation.array(x) if type(x) in (list, tuple) else x for x in inputs)
+    index = 1 if method == "at" else None  # a tuple there is one index
+    inputs = tuple(
+        creation.array(x) if type(x) in (list, tuple) and place != index else x for place, x in enumerate(inputs)
+    )
     operands = (*inputs, *kwargs.get("out", ()))
     if any(is_foreign_box(operand) for operand in operands):
         return NotImplemented  # autograd is differentiating over our values: its box has to record
+    refuse_subclasses(operands)
     tape = common_tape(operands)
     if method != "__call__":
         return ufunc_methods.call(ufunc, method, inputs, kwargs)
@@ -95,16 +100,17 @@ def recorded(ufunc: Any, inputs: tuple[Any, ...], value: Any, operands: tuple[An
     ``operands`` are the concrete inputs, where those are not what they were when the value was computed.
     """
     varied = [number for number, x in enumerate(inputs) if is_varied(x)]
+    maker = maker_of(ufunc) if varied and ufunc not in PIECEWISE_CONSTANT else None
     if varied:
         refuse_objects(value)
         if ufunc is np.sign and np.iscomplexobj(value):
             raise refuse("CKP201", "np.sign of a complex number", "write z / abs(z)")
     tape: Tape = active.tape
-    if not varied or ufunc in PIECEWISE_CONSTANT or not is_differentiable(value):
+    if maker is None or not is_differentiable(value):
         return constant(tape, value)
     concrete = inputs if operands is None else operands
     kept = tuple(x._value if is_traced(x) else keep(x) for x in concrete)
-    vjp = maker_of(ufunc)(tuple(varied), value, kept, {})
+    vjp = maker(tuple(varied), value, kept, {})
     parents = tuple(inputs[number]._node for number in varied)
     if isinstance(value, tuple):
         return results(tape, value, vjp, parents)

@@ -103,18 +103,19 @@ def check_call():
     """
 
     def check_call(call, x, *, single=True, rtol=1e-7, atol=1e-8, shift=0.05):
+        gradients = []
         for at in (x, x + shift):
             direction = np.random.default_rng(0).normal(size=np.shape(at))
             gradient = _values_agree(call, at)
+            gradients.append(gradient)
             expected = central(lambda e, at=at, d=direction: weighted(call(at + e * d)), step=3e-4)
             assert np.all(np.isfinite(gradient))
             assert np.sum(gradient * direction) == pytest.approx(expected, rel=rtol, abs=atol)
         if single:
             narrow = _values_agree(call, x.astype(np.float32))
             assert narrow.dtype == np.float32
-            gradient = value_and_grad(lambda u: weighted(call(u)))(x.copy())[1]
-            scale = np.max(np.abs(gradient)) + 1e-3
-            assert np.max(np.abs(narrow - gradient)) < 5e-3 * scale
+            scale = np.max(np.abs(gradients[0])) + 1e-3
+            assert np.max(np.abs(narrow - gradients[0])) < 5e-3 * scale
 
     return check_call
 

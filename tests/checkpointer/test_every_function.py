@@ -3,9 +3,12 @@
 A function that stands in no table fails the last test with its name.
 """
 
+import io
+
 import numpy
 import pytest
 
+from checkpointer import TraceError, grad
 from checkpointer import numpy as np
 
 M = numpy.array([[0.3, 0.5, 0.9, 0.2], [1.1, 0.7, 0.4, 0.8], [0.6, 1.2, 0.35, 0.95]])
@@ -733,3 +736,188 @@ CALLS = [
 @pytest.mark.parametrize(("name", "call"), CALLS)
 def test_gradients(name, call, check_call):
     check_call(call, M, single=name not in SINGLE_IS_TOO_COARSE)
+
+
+# name -> calls whose results depend on values only by steps, or are texts
+CONSTANTS = {
+    "all": lambda u: np.all(u > 0.4, axis=1),
+    "allclose": lambda u: np.allclose(u, u[0]),
+    "any": lambda u: np.any(u > 1, axis=0),
+    "argmax": lambda u: np.argmax(u, axis=1),
+    "argmin": lambda u: np.argmin(u),
+    "argpartition": lambda u: np.argpartition(u, 1),
+    "argsort": lambda u: np.argsort(u, axis=0),
+    "argwhere": lambda u: np.argwhere(u > 0.5),
+    "around": lambda u: np.around(u, 1),
+    "array2string": lambda u: np.array2string(u, precision=2),
+    "array_equal": lambda u: np.array_equal(u, u + 0),
+    "array_equiv": lambda u: np.array_equiv(u, u[0]),
+    "array_repr": lambda u: np.array_repr(u),
+    "array_str": lambda u: np.array_str(u),
+    "can_cast": lambda u: np.can_cast(u.dtype, np.float32),
+    "common_type": lambda u: np.common_type(u, u),
+    "count_nonzero": lambda u: np.count_nonzero(u > 0.5, axis=0),
+    "diag_indices_from": lambda u: np.diag_indices_from(u[:, :3]),
+    "digitize": lambda u: np.digitize(u, [0.4, 0.7]),
+    "einsum_path": lambda u: np.einsum_path("ij,kj", u, u)[1],
+    "empty_like": lambda u: np.empty_like(u) * 0,
+    "fix": lambda u: np.fix(u * 3),
+    "flatnonzero": lambda u: np.flatnonzero(u > 0.5),
+    "format_float_positional": lambda u: np.format_float_positional(u[0, 0]),
+    "format_float_scientific": lambda u: np.format_float_scientific(u[0, 0]),
+    "histogram_bin_edges": lambda u: np.histogram_bin_edges(np.rint(u), 3),
+    "isclose": lambda u: np.isclose(u, u[0]),
+    "iscomplex": lambda u: np.iscomplex(u),
+    "iscomplexobj": lambda u: np.iscomplexobj(u),
+    "isfortran": lambda u: np.isfortran(u.T),
+    "isin": lambda u: np.isin(u, u[0]),
+    "isneginf": lambda u: np.isneginf(u),
+    "isposinf": lambda u: np.isposinf(u),
+    "isreal": lambda u: np.isreal(u),
+    "isrealobj": lambda u: np.isrealobj(u),
+    "isscalar": lambda u: (np.isscalar(u), np.isscalar(u[0, 0])),
+    "iterable": lambda u: np.iterable(u),
+    "ix_": lambda u: np.ix_(np.argmax(u, 0), [1, 2]),
+    "lexsort": lambda u: np.lexsort((u[0], u[1])),
+    "linalg.matrix_rank": lambda u: np.linalg.matrix_rank(u),
+    "may_share_memory": lambda u: np.may_share_memory(u, u[0]),
+    "min_scalar_type": lambda u: str(np.min_scalar_type(u)),
+    "nanargmax": lambda u: np.nanargmax(u, axis=1),
+    "nanargmin": lambda u: np.nanargmin(u),
+    "ndim": lambda u: np.ndim(u),
+    "nonzero": lambda u: np.nonzero(u > 0.5),
+    "ones_like": lambda u: np.ones_like(u),
+    "ravel_multi_index": lambda u: np.ravel_multi_index(np.nonzero(u > 0.5), u.shape),
+    "result_type": lambda u: str(np.result_type(u, 1j)),
+    "round": lambda u: np.round(u, 1),
+    "searchsorted": lambda u: np.searchsorted(X, u),
+    "shape": lambda u: np.shape(u),
+    "shares_memory": lambda u: np.shares_memory(u, u[0]),
+    "size": lambda u: np.size(u),
+    "tril_indices_from": lambda u: np.tril_indices_from(u),
+    "triu_indices_from": lambda u: np.triu_indices_from(u),
+    "unravel_index": lambda u: np.unravel_index(np.argmax(u), u.shape),
+    "zeros_like": lambda u: np.zeros_like(u),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_constants(name, check_constant):
+    check_constant(CONSTANTS[name], M)
+
+
+# name -> a call that has no derivative rule
+REFUSED = {
+    "asmatrix": lambda u: np.asmatrix(u),
+    "bmat": lambda u: np.bmat([[u]]),
+    "histogram2d": lambda u: np.histogram2d(u[0], u[1], weights=u[2]),
+    "histogramdd": lambda u: np.histogramdd(u, weights=u[:, 0]),
+    "i0": lambda u: np.i0(u),
+    "intersect1d": lambda u: np.intersect1d(u, M),
+    "kaiser": lambda u: np.kaiser(5, u[0, 0]),
+    "poly": lambda u: np.poly(u[0]),
+    "polydiv": lambda u: np.polydiv(u[0], u[1, :2]),
+    "require": lambda u: np.require(u, None, "F"),
+    "roots": lambda u: np.roots(u[0]),
+    "setdiff1d": lambda u: np.setdiff1d(u, X),
+    "setxor1d": lambda u: np.setxor1d(u, X),
+    "union1d": lambda u: np.union1d(u, X),
+    "lib.stride_tricks.as_strided": lambda u: np.lib.stride_tricks.as_strided(u, (2, 2), (8, 8)),
+}
+
+# functions of other things than arrays of numbers, or that make arrays of nothing but sizes, texts and files
+NO_DERIVATIVE = """
+    bartlett base_repr binary_repr blackman broadcast_shapes busday_count busday_offset datetime_as_string datetime_data
+    diag_indices empty eye frombuffer fromfile fromregex frompyfunc fromstring from_dlpack genfromtxt get_include
+    get_printoptions getbufsize geterr geterrcall hamming hanning identity indices info is_busday isdtype issubdtype load
+    loadtxt mask_indices mintypecode nested_iters ones packbits printoptions promote_types save savetxt savez
+    savez_compressed set_printoptions setbufsize seterr seterrcall show_config show_runtime test tri tril_indices
+    triu_indices typename unpackbits zeros fft.fftfreq fft.rfftfreq
+""".split()
+
+TYPES_THAT_TAKE_ARRAYS = {
+    "broadcast": (lambda u: np.broadcast(u, u), "CKP203"),
+    "matrix": (lambda u: np.matrix(u), "CKP207"),
+    "nditer": (lambda u: np.nditer(u), "CKP203"),
+    "vectorize": (lambda u: np.vectorize(lambda x: x**2)(u), "CKP203 .*vectorize.__call__"),
+    "recarray": (lambda u: u * numpy.zeros(4).view(np.recarray), "CKP211 an array of type recarray"),
+}
+OTHER_TYPES = """
+    __array_namespace_info__ busdaycalendar errstate finfo flatiter flexible iinfo memmap ndarray ndindex record ufunc dtype
+""".split()
+"""Types that no array is made into; scalar types are tried in test_every_number.py."""
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals(name):
+    with pytest.raises(TraceError, match=rf"CKP20[13] .*{name.rpartition('.')[2]}"):
+        grad(lambda u: np.sum(np.ravel(REFUSED[name](u))))(M)
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+@pytest.mark.parametrize("name", TYPES_THAT_TAKE_ARRAYS)
+def test_types_that_take_arrays(name):
+    call, text = TYPES_THAT_TAKE_ARRAYS[name]
+    with pytest.raises(TraceError, match=text):
+        grad(lambda u: np.sum(u) + (call(u) is None))(M)
+
+
+def public(module, prefix=""):
+    return {prefix + name for name in module.__all__ if callable(getattr(module, name))}
+
+
+def test_every_public_function_stands_in_one_table():
+    tables = [set(GRADIENTS), set(CONSTANTS), set(REFUSED), set(NO_DERIVATIVE), set(TYPES_THAT_TAKE_ARRAYS)]
+    tables += [{"ndenumerate", "poly1d"}, set(OTHER_TYPES)]
+    names = public(numpy) | public(numpy.linalg, "linalg.") | public(numpy.fft, "fft.")
+    names |= {f"emath.{name}" for name in dir(numpy.emath) if not name.startswith("_")}
+    names |= {f"lib.stride_tricks.{name}" for name in ("as_strided", "sliding_window_view")}
+    for name in sorted(names):
+        function = numpy
+        for part in name.split("."):
+            function = getattr(function, part)
+        if isinstance(function, numpy.ufunc) or (
+            isinstance(function, type) and issubclass(function, numpy.generic)
+        ):
+            continue  # test_every_ufunc.py, test_every_number.py
+        assert sum(name in table for table in tables) == 1 or function is LinAlgError, name
+
+
+LinAlgError = numpy.linalg.LinAlgError
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda u: np.r_[u[0], 0.5, u[1] ** 2],
+        lambda u: np.r_[0:1:3j, u[1], u[0, 0]],
+        lambda u: np.r_["0,2", u[0], u[1] ** 2],
+        lambda u: np.c_[u, u[:, 0] ** 2, 0:3],
+        lambda u: np.mgrid[0:3, 0:4] * u,
+        lambda u: np.ogrid[0:3, 0:4][0] * u,
+        lambda u: np.stack([x * (i + 2 * j) for (i, j), x in np.ndenumerate(u)]),
+        lambda u: np.stack([u[index] ** 2 for index in np.ndindex(u.shape)]),
+        lambda u: np.poly1d(u[0])(u[1]),
+        lambda u: np.poly1d([1.0, 2.0])(u),
+        lambda u: (np.poly1d(u[0]) * np.poly1d(u[1, :2]))(0.3),
+    ],
+)
+def test_what_makes_arrays_of_indices(call, check_call):
+    check_call(call, M)
+
+
+def test_files_and_texts_hold_plain_values():
+    def function(u):
+        binary, text, several = io.BytesIO(), io.StringIO(), io.BytesIO()
+        np.save(binary, u)
+        np.savetxt(text, u)
+        np.savez(several, u=u, v=u[0])
+        binary.seek(0)
+        assert np.array_equal(np.load(binary), M)
+        assert text.getvalue().startswith("2.99")
+        with np.printoptions(precision=1):
+            assert f"{u[0]}" == "[0.3 0.5 0.9 0.2]"
+        assert f"{u[0, 0]:.2f} {u[0]!r}" == "0.30 array([0.3, 0.5, 0.9, 0.2])"
+        return np.sum(u)
+
+    assert np.all(grad(function)(M) == 1)
