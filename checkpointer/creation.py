@@ -294,7 +294,7 @@ _READERS = (
     " issubdtype iterable typename"
 ).split()
 
-REPLACEMENTS: dict[str, Callable[..., Any]] = {
+REPLACEMENTS: dict[str, Any] = {
     **_watched_all(),
     "array": array,
     "asarray": asarray,

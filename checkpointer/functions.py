@@ -160,7 +160,8 @@ def _split_out(
     if "out" in names and names.index("out") < len(args):
         place = names.index("out")
         if args[place] is not None:
-            return (*args[:place], None, *args[place + 1 :]), kwargs, args[place]
+            rest = (None, *args[place + 1 :]) if len(args) > place + 1 else ()
+            return (*args[:place], *rest), kwargs, args[place]
     if func is np.dot and len(args) == 3:
         return args[:2], kwargs, args[2]
     return args, kwargs, None

@@ -41,7 +41,8 @@ def call(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str
     """What ``__array_ufunc__`` of a traced value answers."""
     index = 1 if method == "at" else None  # a tuple there is one index
     inputs = tuple(
-        creation.array(x) if type(x) in (list, tuple) and place != index else x for place, x in enumerate(inputs)
+        creation.array(x) if type(x) in (list, tuple) and place != index else x
+        for place, x in enumerate(inputs)
     )
     operands = (*inputs, *kwargs.get("out", ()))
     if any(is_foreign_box(operand) for operand in operands):

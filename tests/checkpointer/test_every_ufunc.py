@@ -62,7 +62,11 @@ CALLS = {
     ],
     "vecmat": [lambda u: np.vecmat(u[:, 0], u), lambda u: np.vecmat(Z(u)[:, 1], u)],
     "modf": [lambda u: np.modf(u * 5 + 0.03), lambda u: np.modf(-u[0, 0] * 5)],
-    "frexp": [lambda u: np.frexp(u * 5 + 0.03)[0], lambda u: np.frexp(u[0, 0]), lambda u: np.frexp(-u - 0.0131)],
+    "frexp": [
+        lambda u: np.frexp(u * 5 + 0.03)[0],
+        lambda u: np.frexp(u[0, 0]),
+        lambda u: np.frexp(-u - 0.0131),
+    ],
     "ldexp": [lambda u: np.ldexp(u, [1, 2, -1, 0]), lambda u: np.ldexp(u[0, 0], 3)],
     "divmod": [lambda u: np.divmod(u * 7, 2.0), lambda u: np.divmod(5.01, u + 2)],
 }
