@@ -89,6 +89,9 @@ def call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             raise untraced_target(spelled(func))
         out[...] = plain(value)
         return out
+    if is_varied(value) and value.dtype != out.dtype:  # NumPy may compute in the precision of the target
+        exact = func(*plain_nested(args), **plain_nested(kwargs), out=out._value.copy())
+        value = rebased(tape, exact, value)
     out[...] = value
     return out
 

@@ -53,7 +53,7 @@ GRADIENTS = {
     "cumprod": [lambda u: u.cumprod(), lambda u: u.cumprod(1)],
     "cumsum": [lambda u: u.cumsum(), lambda u: u.cumsum(axis=0)],
     "diagonal": [lambda u: u.diagonal() ** 2, lambda u: u.diagonal(1, 1, 0) * 2],
-    "dot": [lambda u: u.dot(u.T), lambda u: u[0].dot(X), changed(lambda v, u: u.dot(X, v[:, 0]))],
+    "dot": [lambda u: u.dot(u.T), lambda u: u[0].dot(X), lambda u: u.dot(u[0], np.empty(3, u.dtype))],
     "fill": [changed(lambda v, u: v.fill(u[0, 1] ** 2)), changed(lambda v, u: v[1:2].fill(2.0))],
     "flat": [
         lambda u: u.flat[5] ** 2,
