@@ -16,7 +16,7 @@ import numpy as np
 
 from checkpointer.arrays import TracedArray
 from checkpointer.refusals import refuse
-from checkpointer.scalars import TracedNumber, binary, unary
+from checkpointer.scalars import TracedNumber, binary, combined, unary
 
 _LN2 = math.log(2.0)
 _LN10 = math.log(10.0)
@@ -136,7 +136,7 @@ def hypot(*coordinates: Any) -> Any:
     if not any(type(x) is TracedNumber for x in coordinates):
         return math.hypot(*coordinates)
     value = math.hypot(*map(_plain, coordinates))
-    return _combined(value, [(x, _over(float(_plain(x)), value) if value else 0.0) for x in coordinates])
+    return combined(value, [(x, _over(float(_plain(x)), value) if value else 0.0) for x in coordinates])
 
 
 @functools.wraps(math.fsum)
@@ -144,7 +144,7 @@ def fsum(seq: Any, /) -> Any:
     items = list(map(_single, seq))
     if not any(type(x) is TracedNumber for x in items):
         return math.fsum(items)
-    return _combined(math.fsum(map(_plain, items)), [(x, 1.0) for x in items])
+    return combined(math.fsum(map(_plain, items)), [(x, 1.0) for x in items])
 
 
 @functools.wraps(math.dist)
@@ -154,7 +154,7 @@ def dist(p: Any, q: Any, /) -> Any:
     if not any(type(x) is TracedNumber for x in (*p, *q)):
         return value
     steps = [_over(float(_plain(a) - _plain(b)), value) if value else 0.0 for a, b in zip(p, q, strict=True)]
-    return _combined(
+    return combined(
         value, [*zip(p, steps, strict=True), *((b, -step) for b, step in zip(q, steps, strict=True))]
     )
 
@@ -172,7 +172,7 @@ def prod(iterable: Any, /, *, start: Any = 1) -> Any:
     before = list(itertools.accumulate([1.0, *plain[:-1]], operator.mul))
     after = list(itertools.accumulate([1.0, *plain[:0:-1]], operator.mul))[::-1]
     value = math.prod(plain[1:], start=plain[0])
-    return _combined(value, [(x, a * b) for x, a, b in zip(factors, before, after, strict=True)])
+    return combined(value, [(x, a * b) for x, a, b in zip(factors, before, after, strict=True)])
 
 
 def sumprod(p: Any, q: Any, /) -> Any:
@@ -182,7 +182,7 @@ def sumprod(p: Any, q: Any, /) -> Any:
     value = original(list(map(_plain, p)), list(map(_plain, q)))
     if not any(type(x) is TracedNumber for x in (*p, *q)):
         return value
-    return _combined(
+    return combined(
         value, [pair for a, b in zip(p, q, strict=True) for pair in ((a, _plain(b)), (b, _plain(a)))]
     )
 
@@ -194,7 +194,7 @@ def fma(x: Any, y: Any, z: Any, /) -> Any:
     value = original(_plain(x), _plain(y), _plain(z))
     if not any(type(a) is TracedNumber for a in (x, y, z)):
         return value
-    return _combined(value, [(x, _plain(y)), (y, _plain(x)), (z, 1.0)])
+    return combined(value, [(x, _plain(y)), (y, _plain(x)), (z, 1.0)])
 
 
 @functools.wraps(math.modf)
@@ -213,15 +213,6 @@ def frexp(x: Any, /) -> Any:
         return math.frexp(x)
     mantissa, exponent = math.frexp(x._value)
     return unary(x, mantissa, 2.0**-exponent), exponent
-
-
-def _combined(value: float, terms: list[tuple[Any, float]]) -> Any:
-    """Record ``value`` as a function of several numbers: a chain of sums whose last link carries the value."""
-    traced = [(x, partial) for x, partial in terms if type(x) is TracedNumber]
-    total = unary(traced[0][0], value, traced[0][1])
-    for x, partial in traced[1:]:
-        total = binary(total, x, value, lambda a, b, v, partial=partial: (1.0, partial))  # type: ignore[misc]
-    return total
 
 
 def _refused(name: str) -> Callable[..., Any]:

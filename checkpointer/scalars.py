@@ -323,6 +323,15 @@ def binary(a: Any, b: Any, value: Number, partials: Partials) -> TracedNumber:
     return TracedNumber(value, tape.trace, node)
 
 
+def combined(value: Number, terms: list[tuple[Any, float]]) -> Any:
+    """Record ``value`` as a function of several numbers: a chain of sums whose last link carries the value."""
+    traced = [(x, partial) for x, partial in terms if type(x) is TracedNumber]
+    total = unary(traced[0][0], value, traced[0][1])
+    for x, partial in traced[1:]:
+        total = binary(total, x, value, lambda a, b, v, partial=partial: (1.0, partial))  # type: ignore[misc]
+    return total
+
+
 def as_array(number: TracedNumber) -> Any:
     """The number as a traced array without axes."""
     tape = tape_of(number)

@@ -13,8 +13,10 @@ import statistics
 import numpy
 import pytest
 
-from checkpointer import TraceError, grad, value_and_grad
+from checkpointer import Revolve, TraceError, grad, value_and_grad
 from checkpointer import math_names as math
+from checkpointer import numpy as np
+from checkpointer.runtime import sum_of
 
 # name -> (call, where): the calls are tried there and a little further
 MATH = {
@@ -274,3 +276,41 @@ def test_every_method_of_numbers_stands_in_one_table():
 
 def test_indices_of_numpy_scalars(check_call):
     check_call(lambda x: (x[()] * 2, x[...] * 3, x[None] ** 2), numpy.float64(0.37), single=False)
+
+
+def test_calls_of_types_and_sums_in_rewritten_modules(load, check):
+    program = load("""
+        import numpy as np
+        from numpy import complex128, float32 as narrow
+        from checkpointer import checkpointed
+
+        def f(u, scheme):
+            t = 0.0
+            for i in checkpointed(range(3), scheme):
+                x = np.float64(u[0] * u[1])
+                assert isinstance(x, np.float64) and type(x) is np.float64
+                assert np.dtype(np.float64) == u.dtype and np.zeros(2, np.float64).dtype == np.float64
+                t = sum([t, x, float(u[2])]) + sum((float(v) for v in u), 0.5) + sum(u)
+                u = np.float64(u) * (1 + 0.1 * x) + complex128(x * 1j).imag + np.float64(np.asarray(x)) + np.float64(2)
+                u[1] += np.longdouble(x) + np.float64(t)
+            assert isinstance(narrow(x), narrow)
+            return np.sum(u)
+    """)
+    for x in (numpy.array([0.3, 0.2, 0.9]), numpy.array([1.0, -0.2, 0.5])):
+        check(program, "f", x, Revolve(2))
+    assert grad(load("import numpy as np\ndef f(x): return np.float32(x) * 2").rewritten.f)(1.5) == 2.0
+
+
+def test_the_sum_of_floats_is_that_of_the_untraced_program():
+    numbers = [1e16, 1.0, -1e16, 0.1, 0.2, 0.3]
+    value, gradient = value_and_grad(lambda x: sum_of([*numbers, x]))(0.7)
+    assert (value, gradient) == (sum([*numbers, 0.7]), 1.0)
+    assert sum_of([1, 2], 3) == 6
+    assert sum_of(numpy.arange(3.0)) == 3.0
+
+
+@pytest.mark.parametrize("name", ["float64", "float32", "longdouble", "complex128"])
+def test_calls_of_types_elsewhere_are_refused(name):
+    for x in (2.4, numpy.float64(2.4), numpy.array([2.4])):
+        with pytest.raises(TraceError, match=r"CKP20[34]"):
+            grad(lambda x: np.sum(getattr(np, name)(x)))(x)
