@@ -55,8 +55,16 @@ def _diagonal(a: Array) -> Array:
 
 
 def _differences(values: Array) -> Array:
-    """``values[j] - values[i]``, with ones on the diagonal."""
+    """``values[j] - values[i]``, with ones on the diagonal; vectors that belong to equal values are not determined."""
     gaps = values[..., None, :] - values[..., :, None]
+    apart = np.abs(gaps) + np.max(np.abs(values), axis=-1, initial=0.0)[..., None, None] * np.eye(
+        values.shape[-1]
+    )
+    smallest = 10 * np.finfo(values.dtype).eps * np.max(np.abs(values), axis=-1, initial=0.0)
+    if np.any(apart <= smallest[..., None, None]):
+        raise NotImplementedError(
+            "the result depends on vectors that belong to equal eigenvalues or singular values, which are not determined"
+        )
     return gaps + np.eye(values.shape[-1])
 
 
@@ -210,7 +218,9 @@ def _svd(d_u: Array, d_s: Array, d_v: Array, u: Array, s: Array, v: Array) -> Ar
         return (u * d_s[..., None, :]) @ _h(v)
     by_u, by_v = _h(u) @ d_u, _h(v) @ d_v
     _check_factor(by_u, by_v)
-    gaps = _differences(s**2)
+    if np.any(s[..., -1] <= 10 * np.finfo(s.dtype).eps * s[..., 0]):
+        raise NotImplementedError("the result depends on singular vectors of a matrix that has not full rank")
+    gaps = _differences(s) * (s[..., None, :] + s[..., :, None])
     off = 1 - np.eye(s.shape[-1])
     j, k = off * by_u / gaps, off * by_v / gaps
     inner = (j + _h(j)) * s[..., None, :] + s[..., :, None] * (k + _h(k))
