@@ -56,7 +56,7 @@ from checkpointer.ufuncs import is_foreign_box, maker_of
 CONSTANT = named(
     "all allclose any argmax argmin argpartition argsort argwhere around array2string array_equal array_equiv array_repr"
     " array_str can_cast ceil common_type count_nonzero digitize empty_like fix flatnonzero floor"
-    " isclose iscomplex iscomplexobj isfinite isin isinf isnan isneginf isposinf isreal isrealobj"
+    " in1d isclose iscomplex iscomplexobj isfinite isin isinf isnan isneginf isposinf isreal isrealobj"
     " lexsort may_share_memory min_scalar_type nanargmax nanargmin ndim nonzero ones_like result_type rint round"
     " searchsorted shape shares_memory sign size trunc unravel_index ravel_multi_index zeros_like diag_indices_from"
     " tril_indices_from triu_indices_from linalg.matrix_rank einsum_path savez savez_compressed save savetxt"

@@ -218,7 +218,7 @@ GRADIENTS = {
     "clip": [
         lambda u: np.clip(u, 0.42, 0.93),
         lambda u: np.clip(u, u[0], None),
-        lambda u: np.clip(u, max=u[:, :1]),
+        lambda u: np.clip(u, None, u[:, :1]),
         lambda u: np.clip(P + 0.013, u - 0.7, u),
         lambda u: np.clip(u, a_min=0.42, a_max=0.62),
     ],
@@ -356,7 +356,6 @@ GRADIENTS = {
     ],
     "rollaxis": [lambda u: np.rollaxis(u, 1) ** 2],
     "rot90": [lambda u: np.rot90(u) ** 2, lambda u: np.rot90(u, 2) ** 2],
-    "row_stack": [],
     "select": [lambda u: np.select([P > 1, MASK], [u, u**2], -1.0), lambda u: np.select([MASK], [P], u)],
     "split": [lambda u: np.split(u * 2, 2, axis=1)],
     "squeeze": [lambda u: np.squeeze(u[None]) ** 2],
@@ -587,7 +586,7 @@ GRADIENTS = {
         lambda u: np.linalg.eigvalsh(hermitian(u), UPLO="U"),
     ],
     "linalg.eig": [
-        lambda u: np.linalg.eig(square(u) + numpy.diag([0, 1, 2])),
+        lambda u: [part.real for part in np.linalg.eig(square(u) + numpy.diag([0, 1, 2]))],
         lambda u: np.linalg.eig(P[:, :3] + 0.1 * u[:, 1:])[0],
         lambda u: np.abs(np.linalg.eig(P[:, :3] + 0.1 * u[:, 1:])[1]),
         lambda u: np.abs(np.linalg.eig(zsquare(u)).eigenvectors),
@@ -726,10 +725,20 @@ SINGLE_IS_TOO_COARSE = {
     "arange",
 }
 
+
+def exists(name):
+    """Whether this version of NumPy has it."""
+    place = numpy
+    for part in name.split("."):
+        place = getattr(place, part, None)
+    return place is not None
+
+
 CALLS = [
     pytest.param(name, call, id=f"{name} {number}")
     for name, calls in GRADIENTS.items()
     for number, call in enumerate(calls)
+    if exists(name)
 ]
 
 
@@ -801,7 +810,8 @@ CONSTANTS = {
 }
 
 
-@pytest.mark.parametrize("name", CONSTANTS)
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")
+@pytest.mark.parametrize("name", list(filter(exists, CONSTANTS)))
 def test_constants(name, check_constant):
     check_constant(CONSTANTS[name], M)
 
@@ -842,13 +852,15 @@ TYPES_THAT_TAKE_ARRAYS = {
     "vectorize": (lambda u: np.vectorize(lambda x: x**2)(u), "CKP203 .*vectorize.__call__"),
     "recarray": (lambda u: u * numpy.zeros(4).view(np.recarray), "CKP211 an array of type recarray"),
 }
+OLD_NAMES = {"in1d", "row_stack", "trapz"}
+"""Names that newer versions have dropped, of functions that stand in a table under another."""
 OTHER_TYPES = """
-    __array_namespace_info__ busdaycalendar errstate finfo flatiter flexible iinfo memmap ndarray ndindex record ufunc dtype
+    busdaycalendar errstate finfo flatiter flexible iinfo memmap ndarray ndindex record ufunc dtype
 """.split()
 """Types that no array is made into; scalar types are tried in test_every_number.py."""
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", list(filter(exists, REFUSED)))
 def test_refusals(name):
     with pytest.raises(TraceError, match=rf"CKP20[13] .*{name.rpartition('.')[2]}"):
         grad(lambda u: np.sum(np.ravel(REFUSED[name](u))))(M)
@@ -863,12 +875,13 @@ def test_types_that_take_arrays(name):
 
 
 def public(module, prefix=""):
-    return {prefix + name for name in module.__all__ if callable(getattr(module, name))}
+    names = (name for name in module.__all__ if callable(getattr(module, name)))
+    return {prefix + name for name in names if not name.startswith("_")}
 
 
 def test_every_public_function_stands_in_one_table():
     tables = [set(GRADIENTS), set(CONSTANTS), set(REFUSED), set(NO_DERIVATIVE), set(TYPES_THAT_TAKE_ARRAYS)]
-    tables += [{"ndenumerate", "poly1d"}, set(OTHER_TYPES)]
+    tables += [{"ndenumerate", "poly1d"}, set(OTHER_TYPES), OLD_NAMES]
     names = public(numpy) | public(numpy.linalg, "linalg.") | public(numpy.fft, "fft.")
     names |= {f"emath.{name}" for name in dir(numpy.emath) if not name.startswith("_")}
     names |= {f"lib.stride_tricks.{name}" for name in ("as_strided", "sliding_window_view")}

@@ -146,6 +146,7 @@ REFUSED = {
     "setfield": lambda u: u.setfield(1.0, "f8"),
     "setflags": lambda u: u.setflags(write=False),
     "tobytes": lambda u: u.tobytes(),
+    "tostring": lambda u: u.tostring(),
 }
 
 
@@ -172,15 +173,16 @@ def test_files(name):
     assert np.all(grad(lambda u: np.sum(u) if FILES[name](u) is None else 0.0)(M) == 1)
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.filterwarnings("ignore:tostring")
+@pytest.mark.parametrize("name", [name for name in REFUSED if name in dir(numpy.ndarray)])
 def test_refusals(name):
     with pytest.raises(TraceError, match=rf"CKP208 ndarray\.{name} was used on an array"):
         grad(lambda u: np.sum(u) + (REFUSED[name](u) is None))(M)
 
 
 def test_every_method_stands_in_a_table():
-    names = {name for name in dir(numpy.ndarray) if not name.startswith("_")}
-    assert names == {*GRADIENTS, *CONSTANTS, *FILES, *REFUSED}
+    names = {name for name in dir(numpy.ndarray) if not name.startswith("_") and hasattr(M, name)}
+    assert names <= {*GRADIENTS, *CONSTANTS, *FILES, *REFUSED}
 
 
 def _integers(u):

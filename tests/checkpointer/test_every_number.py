@@ -243,7 +243,8 @@ SCALAR_CONSTANTS = {
     "fromhex": lambda x: x.fromhex("0x1p3"),
 }
 SCALAR_REFUSED = """
-    as_integer_ratio base byteswap data dump dumps fill flat getfield put resize setfield setflags sort tobytes tofile view
+    as_integer_ratio base byteswap data dump dumps fill flat getfield put resize setfield setflags sort tobytes tofile
+    tostring view
 """.split()
 
 
@@ -253,7 +254,7 @@ def test_methods_of_numpy_scalars(name, check_call):
         check_call(call, numpy.float64(0.37), single=False, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", SCALAR_CONSTANTS)
+@pytest.mark.parametrize("name", [name for name in SCALAR_CONSTANTS if name in dir(numpy.float64)])
 def test_constants_of_numpy_scalars(name):
     assert grad(lambda x: (x, SCALAR_CONSTANTS[name](x))[0])(numpy.float64(2.4)) == 1.0
     seen = []
@@ -261,14 +262,19 @@ def test_constants_of_numpy_scalars(name):
     assert seen == [SCALAR_CONSTANTS[name](numpy.float64(2.4))]
 
 
-@pytest.mark.parametrize("name", SCALAR_REFUSED)
+@pytest.mark.parametrize("name", [name for name in SCALAR_REFUSED if name in dir(numpy.float64)])
 def test_refused_methods_of_numpy_scalars(name):
     with pytest.raises(TraceError, match=rf"CKP208 float64\.{name} was used on a number"):
         grad(lambda x: (getattr(x, name), x)[1])(numpy.float64(2.4))
 
 
 def test_every_method_of_numbers_stands_in_one_table():
-    names = {name for kind in (float, numpy.float64) for name in dir(kind) if not name.startswith("_")}
+    names = {
+        name
+        for kind in (float, numpy.float64)
+        for name in dir(kind)
+        if not name.startswith("_") and hasattr(kind(1), name)
+    }
     tables = [set(SCALAR_METHODS), set(SCALAR_CONSTANTS), set(SCALAR_REFUSED)]
     for name in sorted(names):
         assert sum(name in table for table in tables) == 1, name

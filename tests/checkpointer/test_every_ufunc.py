@@ -89,7 +89,7 @@ CONSTANT = {
 }
 
 
-@pytest.mark.parametrize("name", UNARY)
+@pytest.mark.parametrize("name", [name for name in UNARY if hasattr(numpy, name)])
 def test_unary(name, check_call):
     ufunc, into = getattr(np, name), UNARY[name]
     check_call(lambda u: ufunc(into(u)), M)
@@ -103,7 +103,7 @@ def test_complex_functions_that_are_not_holomorphic(name, check_call):
     check_call(lambda u: getattr(np, name)(Z(u)), M)
 
 
-@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("name", [name for name in BINARY if hasattr(numpy, name)])
 def test_binary_with_broadcasting(name, check_call):
     ufunc = getattr(np, name)
     for call in (
@@ -127,13 +127,18 @@ def test_binary_with_broadcasting(name, check_call):
 
 @pytest.mark.parametrize(
     ("name", "call"),
-    [pytest.param(n, c, id=f"{n} {k}") for n, calls in CALLS.items() for k, c in enumerate(calls)],
+    [
+        pytest.param(name, call, id=f"{name} {number}")
+        for name, calls in CALLS.items()
+        for number, call in enumerate(calls)
+        if hasattr(numpy, name)
+    ],
 )
 def test_others(name, call, check_call):
     check_call(call, M)
 
 
-@pytest.mark.parametrize("name", CONSTANT)
+@pytest.mark.parametrize("name", [name for name in CONSTANT if hasattr(numpy, name)])
 def test_constants(name, check_constant):
     check_constant(lambda u: CONSTANT[name](getattr(np, name), u), M)
 

@@ -84,7 +84,6 @@ def test_repeated_eigenvalues_and_singular_values():
         lambda u: np.expand_dims(u, 0),
         lambda u: np.atleast_3d(u),
         lambda u: np.split(u, 2, axis=1)[1],
-        lambda u: np.unstack(u)[1],
         lambda u: np.flip(u),
         lambda u: np.rot90(u),
         lambda u: np.einsum("ij->ji", u),
