@@ -43,21 +43,30 @@ def _slope(f: Any, spacing: Any, edge_order: int, axis: int) -> Any:
 
     The weights are those of the parabola through three points; at the edges, of the line through two or a parabola.
     """
-    count = np.shape(f)[-1]
-    steps = np.diff(spacing) if np.ndim(spacing) else spacing * np.ones(count - 1)
-    before, after = steps[:-1], steps[1:]
-    inside = (
-        -after / (before * (before + after)) * f[..., :-2]
-        + (after - before) / (before * after) * f[..., 1:-1]
-        + before / (after * (before + after)) * f[..., 2:]
-    )
-    if edge_order == 1:
-        first = (f[..., 1:2] - f[..., :1]) / steps[:1]
-        last = (f[..., -1:] - f[..., -2:-1]) / steps[-1:]
+    if np.ndim(spacing):
+        steps = np.diff(spacing)
+        inside = _uneven(f, steps[:-1], steps[1:])
+        near, second, beside, last = steps[0], steps[1 % len(steps)], steps[-2 % len(steps)], steps[-1]
     else:
-        first = _edge(f[..., 0:1], f[..., 1:2], f[..., 2:3], steps[0], steps[1])
-        last = -_edge(f[..., -1:], f[..., -2:-1], f[..., -3:-2], steps[-1], steps[-2])
-    return np.moveaxis(np.concatenate([first, inside, last], axis=-1), -1, axis)
+        inside = (f[..., 2:] - f[..., :-2]) / (2.0 * spacing)
+        near = second = beside = last = spacing
+    if edge_order == 1:
+        first = (f[..., 1:2] - f[..., :1]) / near
+        end = (f[..., -1:] - f[..., -2:-1]) / last
+    else:
+        first = _edge(f[..., 0:1], f[..., 1:2], f[..., 2:3], near, second)
+        end = -_edge(f[..., -1:], f[..., -2:-1], f[..., -3:-2], last, beside)
+    return np.moveaxis(np.concatenate([first, inside, end], axis=-1), -1, axis)
+
+
+def _uneven(f: Any, before: Any, after: Any) -> Any:
+    """The slope at the middle one of three points."""
+    both = before + after
+    return (
+        -after / (before * both) * f[..., :-2]
+        + (after - before) / (before * after) * f[..., 1:-1]
+        + before / (after * both) * f[..., 2:]
+    )
 
 
 def _edge(f0: Any, f1: Any, f2: Any, near: Any, far: Any) -> Any:

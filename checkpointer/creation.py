@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -41,8 +42,8 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
             return original(*args, **kwargs)
         if not _dispatches(original) and any(map(is_varied, traced_in((args, kwargs)))):
             raise _unknown(original)
-        args = tuple(array(x) if type(x) in (list, tuple) and _holds_numbers(x) else x for x in args)
-        value = original(*args, **kwargs)
+        args = tuple(_gathered(original, x) for x in args)
+        value = original(*args, **{name: _gathered(original, x) for name, x in kwargs.items()})
         made = _adopted(tape, value)
         if type(made) is TracedArray and made is not value:
             roots = [id(root_of(x)) for x in args if type(x) is np.ndarray]
@@ -266,15 +267,52 @@ class _Indexed:
         return 0
 
 
+@functools.wraps(np.full_like)
+def full_like(a: Any, fill_value: Any, *args: Any, **options: Any) -> Any:
+    if active.tape is None:
+        return np.full_like(a, fill_value, *args, **options)
+    if not is_varied(fill_value):
+        return _adopt(np.full_like(a, plain_nested(fill_value), *args, **options))
+    made = _adopt(np.zeros_like(a, *args, **options))
+    made[...] = fill_value
+    return made
+
+
+class _Submodule(types.ModuleType):
+    """``np.linalg`` or ``np.fft``, whose functions accept lists with traced values in them."""
+
+    def __init__(self, original: types.ModuleType) -> None:
+        super().__init__(original.__name__, original.__doc__)
+        self.__dict__["_original"] = original
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._original, name)
+        if callable(found) and not isinstance(found, type):
+            found = _watched(found)
+        self.__dict__[name] = found
+        return found
+
+
 asarray = _converter(np.asarray)
 asanyarray = _converter(np.asanyarray)
 ascontiguousarray = _contiguous(np.ascontiguousarray, "C_CONTIGUOUS", "C")
 asfortranarray = _contiguous(np.asfortranarray, "F_CONTIGUOUS", "F")
 
 
-def _holds_numbers(sequence: Any) -> bool:
-    """Whether a list has traced numbers among its items, where NumPy's protocols would not look for them."""
-    return any(type(item) is TracedNumber for item in sequence)
+_OF_SEQUENCES = frozenset(
+    "array_split block broadcast_arrays choose column_stack concat concatenate dstack einsum hstack ix_ lexsort meshgrid"
+    " multi_dot row_stack select stack vstack".split()
+)
+"""Functions that NumPy asks for the items of a list, and that take the list for several arrays."""
+
+
+def _gathered(function: Any, argument: Any) -> Any:
+    """An argument as an array, if it is a list with traced values in it, where NumPy's protocols would not look for them."""
+    if type(argument) not in (list, tuple):
+        return argument
+    if function.__name__ in _OF_SEQUENCES and not any(type(item) is TracedNumber for item in argument):
+        return argument
+    return array(argument) if any(True for _ in traced_in(argument)) else argument
 
 
 def _zeroed(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -302,6 +340,9 @@ REPLACEMENTS: dict[str, Any] = {
     "ascontiguousarray": ascontiguousarray,
     "asfortranarray": asfortranarray,
     "full": full,
+    "full_like": full_like,
+    "linalg": _Submodule(np.linalg),
+    "fft": _Submodule(np.fft),
     "arange": arange,
     "fromiter": fromiter,
     "fromfunction": fromfunction,

@@ -172,7 +172,7 @@ def _split_out(
 
 def _ruled(tape: Tape, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any) -> Any:
     """Record a function that has a rule."""
-    args, kwargs = positional(func, args, kwargs)
+    args, kwargs = positional(func, args, kwargs, every=True)
     if func in REDUCTIONS:
         args, kwargs = args[:1], _reduction_options(func, args, kwargs)
     varied = tuple(number for number, arg in enumerate(args) if is_varied(arg))

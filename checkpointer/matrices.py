@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from checkpointer.boxes import plain
+from checkpointer.boxes import is_varied, plain, result
 from checkpointer.refusals import refuse
 from checkpointer.registry import composes
+from checkpointer.scalars import tape_of
 
 
 def _t(a: Any) -> Any:
@@ -175,6 +176,8 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 
 def _vector(x: Any, order: Any) -> Any:
     """Along the last axis; where a norm has a kink at zero, its slope there is taken to be zero."""
+    if order == 2:
+        return _length(x)
     size = np.abs(x)
     if order == np.inf:
         return np.max(size, axis=-1)
@@ -187,6 +190,19 @@ def _vector(x: Any, order: Any) -> Any:
     total = np.sum(size**order, axis=-1)
     empty = plain(total) == 0
     return np.where(empty, 0.0, np.where(empty, 1.0, total) ** (1 / order))
+
+
+def _length(x: Any) -> Any:
+    """The Euclidean norm along the last axis, in one operation: loops compare it with a tolerance in every step."""
+    vector = plain(x)
+    length = np.linalg.norm(vector, axis=-1)
+    if not is_varied(x):
+        return length
+
+    def pullback(g: Any) -> tuple[Any, ...]:
+        return ((g / np.where(length == 0, 1, length))[..., None] * np.conj(vector),)
+
+    return result(tape_of(x), length, pullback, (x._node,))
 
 
 def _matrix(x: Any, order: Any) -> Any:

@@ -81,6 +81,6 @@ def _numbered(arg: Any, numbers: dict[int, Any]) -> Any:
     """``arg`` with the numbers of its elements in the place of each varied array, and zeros in place of constants."""
     if id(arg) in numbers:
         return numbers[id(arg)]
-    if isinstance(arg, list | tuple):
+    if isinstance(arg, list | tuple) and arg:
         return type(arg)(_numbered(item, numbers) for item in arg)
     return np.zeros(np.shape(plain_nested(arg)), np.intp)

@@ -36,6 +36,8 @@ def _quantile(name: str, scale: float) -> Any:
                 "CKP201", f"np.{name} with method={method!r} of a q that is differentiated", "use linear"
             )
         rows = _rows(a, axis)
+        if np.shape(rows)[-1] == 0:
+            return function(plain(a), plain(q), axis=axis, keepdims=keepdims)  # of nothing
         ranks = _ranks(plain(rows))
         places = function(ranks, plain(q), axis=-1, method=method)
         low = np.floor(np.where(np.isnan(places), 0, places)).astype(np.intp)

@@ -52,7 +52,8 @@ def _einsum_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[A
     sizes: dict[str, int] = {}
     for term, operand in zip(terms, operands, strict=True):
         for letter, length in zip(term, operand.shape, strict=True):
-            sizes[letter] = max(sizes.get(letter, 1), length)
+            if length != 1 or letter not in sizes:  # an axis of length one is broadcast
+                sizes[letter] = length
 
     def adjoint(g: Any, number: int) -> Any:
         term, shape = terms[number], operands[number].shape

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from checkpointer.boxes import is_varied, plain, plain_nested, result
+from checkpointer.boxes import is_varied, plain, plain_nested, result, traced_in
 from checkpointer.refusals import refuse
 from checkpointer.registry import composes
 from checkpointer.scalars import tape_of
@@ -80,8 +80,10 @@ def summed_by(places: Any, weights: Any, count: int) -> Any:
 
 @composes("histogram")
 def _histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:  # noqa: A002
-    numbers, edges = np.histogram(plain_nested(a), bins, range)
-    if is_varied(bins) or (is_varied(a) and (np.ndim(bins) == 0 and range is None)):
+    numbers, edges = np.histogram(plain_nested(a), plain_nested(bins), plain_nested(range))
+    if any(map(is_varied, traced_in((bins, range)))) or (
+        is_varied(a) and (np.ndim(bins) == 0 and range is None)
+    ):
         raise refuse(
             "CKP201",
             "np.histogram with bins that depend on a value that is being differentiated",
