@@ -232,3 +232,56 @@ def test_results_in_another_precision(check_call):
 def test_weak_and_strong_scalars_keep_their_types(check_call):
     check_call(lambda u: (u * 2.0, u * np.float32(1.5), np.where(M > 0.5, u, 1.0), np.clip(u, 0.42, None)), M)
     check_call(lambda u: (np.arange(4) * u, u + [1, 2, 3, 4], np.full(4, 2) * u, (u + 0.0131) // 1 + u), M)
+
+
+LISTS = {
+    "norm": lambda u: np.linalg.norm([u[0, 0], u[0, 1]]),
+    "solve": lambda u: np.linalg.solve([[u[0, 0], 1.0], [u[0, 1], 3.0]], [u[1, 1], 2.0]),
+    "fft": lambda u: np.fft.fft([u[0, 0], 1.0, u[0, 1]]),
+    "sum of rows": lambda u: np.sum([u[0], u[1]], axis=0),
+    "max of numbers": lambda u: np.max([u[0, 0], u[0, 1], 0.1]),
+    "cumsum of rows": lambda u: np.cumsum((u[0], u[1] ** 2), axis=0),
+    "cross": lambda u: np.cross([u[0, 0], 1.0, 2.0], [u[0, 1], 3.0, u[1, 1]]),
+    "interp": lambda u: np.interp(u[0, 0], [0, u[1, 1], 2.0], [u[0, 0], u[0, 1], 1.0]),
+    "trapezoid": lambda u: np.trapezoid([u[0], u[1]], x=[0.0, 0.3, 0.5, u[2, 3]]),
+    "polyval": lambda u: np.polyval([u[0, 0], u[0, 1], 2.0], u[1]),
+    "where": lambda u: np.where([True, False], [u[0, 0], 1.0], u[1, 1]),
+    "stack": lambda u: np.stack([u[0], [u[1, 1], 2.0, 3.0, 4.0]]),
+    "weights by name": lambda u: np.histogram([0.1, 0.2, 0.9], 3, weights=[u[0, 0], u[0, 1], u[1, 0]]),
+    "append to nothing": lambda u: np.append([], u[0]),
+    "full_like of a plain array": lambda u: np.full_like(X, u[0, 0]),
+    "arguments by name": lambda u: (
+        np.convolve(v=u[0], a=X),
+        np.dot(b=X, a=u),
+        np.kron(b=u, a=X),
+        np.linalg.solve(b=u[:, 0], a=numpy.eye(3) + 1),
+        np.fft.rfftn(a=u, axes=(0, 1), s=(3, 3)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_and_names(name, check_call):
+    check_call(LISTS[name], M, single=False)
+
+
+EMPTY = {
+    "sum": lambda u: np.sum(u[:0], axis=0),
+    "prod": lambda u: np.prod(u[:0], axis=0),
+    "cumsum": lambda u: np.cumsum(u[:0], axis=0),
+    "sort": lambda u: np.sort(u[:0], axis=0),
+    "unique": lambda u: np.unique(u[:0]),
+    "einsum": lambda u: np.einsum("ij,kj->ik", u[:0], u),
+    "dot": lambda u: np.dot(u[:0], u.T),
+    "interp": lambda u: np.interp(u[0, :0], X, u[1]),
+    "where": lambda u: np.where(u[:0] > 0, u[:0], 1.0),
+    "fft": lambda u: np.fft.fft(u[:0], axis=1),
+    "solve": lambda u: np.linalg.solve(np.zeros((0, 3, 3)), u[:0, :3, None]),
+    "norm": lambda u: np.linalg.norm(u[:0], axis=0),
+    "concatenate": lambda u: np.concatenate([u[:0], u]),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_empty_arrays(name, check_call):
+    check_call(lambda u: (EMPTY[name](u), u**2), M)
