@@ -63,8 +63,8 @@ class TracedArray(Box):  # type: ignore[misc]
         return indexing.read(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if type(value) is TracedArray and isinstance(index, int) and self._value.ndim > 1:
-            _refuse_shuffling(self, value, sys._getframe(1))
+        if type(value) is TracedArray and value._node.memory is self._node.memory:
+            _refuse_compiled_exchange(sys._getframe(1))
         indexing.write(self, index, value)
 
     def __len__(self) -> int:
@@ -92,8 +92,11 @@ class TracedArray(Box):  # type: ignore[misc]
             "`itemset` was removed from the ndarray class in NumPy 2.0. Use `arr[index] = value` instead."
         )
 
-    def sort(self, axis: int = -1, kind: Any = None, order: Any = None) -> None:
-        self[...] = np.sort(self, axis=axis, kind=kind)
+    def sort(self, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+        self[...] = np.sort(self, axis, kind, order, stable=stable)
+
+    def partition(self, kth: Any, axis: int = -1, kind: Any = "introselect", order: Any = None) -> None:
+        self[...] = np.partition(self, kth, axis, kind, order)
 
     def item(self, *args: Any) -> Any:
         if not args:
@@ -112,8 +115,15 @@ class TracedArray(Box):  # type: ignore[misc]
     def compress(self, condition: Any, axis: int | None = None, out: Any = None) -> Any:
         return np.compress(condition, self, axis=axis, out=out)
 
-    def take(self, indices: Any, axis: int | None = None, mode: Any = "raise") -> Any:
-        return np.take(self, indices, axis=axis, mode=mode)
+    def take(self, indices: Any, axis: int | None = None, out: Any = None, mode: Any = "raise") -> Any:
+        return np.take(self, indices, axis=axis, out=out, mode=mode)
+
+    def conj(self) -> Any:
+        return (
+            np.conjugate(self) if self._value.dtype.kind == "c" else self
+        )  # a real array answers with itself
+
+    conjugate = conj
 
     # --- attributes -------------------------------------------------------------------------------------------------
 
@@ -124,6 +134,7 @@ class TracedArray(Box):  # type: ignore[misc]
     itemsize = property(lambda self: self._value.itemsize)
     nbytes = property(lambda self: self._value.nbytes)
     strides = property(lambda self: self._value.strides)
+    device = property(lambda self: self._value.device)
     flags = property(lambda self: self._value.flags)
     base = property(
         lambda self: None if self._value is self._node.memory.root else self._view(self._node.memory.root)
@@ -202,6 +213,16 @@ class TracedArray(Box):  # type: ignore[misc]
             boxes.refuse_objects(value)
         return boxes.constant(self._node.tape, value)
 
+    def to_device(self, device: str, /, *, stream: Any = None) -> Any:
+        value: Any = self._value
+        value.to_device(device, stream=stream)  # refuses all but the one there is
+        return self
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        from checkpointer import numpy  # needs this class
+
+        return numpy
+
     def __copy__(self) -> Any:
         return self.copy("K")
 
@@ -237,9 +258,6 @@ class TracedArray(Box):  # type: ignore[misc]
     def __complex__(self) -> complex:
         return complex(self.item())
 
-    def __round__(self, ndigits: int = 0) -> Any:
-        return np.round(self, ndigits)
-
     __hash__ = None  # type: ignore[assignment]  # like an ndarray
 
     def __repr__(self) -> str:
@@ -269,6 +287,8 @@ class TracedArray(Box):  # type: ignore[misc]
     def __getattr__(self, name: str) -> Any:
         if name in _FOREIGN_DOORS and self._node.memory.varied:
             raise _leaves_the_tape()
+        if name in _WRITTEN_OUT or (name in _BYTES and not self._node.memory.varied):
+            return getattr(self._value.copy(), name)
         if hasattr(np.ndarray, name) and not name.startswith("__"):
             raise refuse(
                 "CKP208",
@@ -280,28 +300,39 @@ class TracedArray(Box):  # type: ignore[misc]
 
 _FOREIGN_DOORS = frozenset(("__array_interface__", "__array_struct__", "__dlpack__", "__dlpack_device__"))
 """Attributes by which NumPy, and code outside of it, comes to the memory of an array."""
+_WRITTEN_OUT = ("dump", "tofile")  # a file holds plain values
+_BYTES = ("byteswap", "dumps", "getfield", "tobytes")
 
 
 def _leaves_the_tape() -> Exception:
     return refuse(
         "CKP203",
-        "an array that is being differentiated would become a plain array here (by np.asarray, by assignment"
-        " into a plain array, or inside a compiled function), and its derivative would be lost",
+        f"an array that is being differentiated would become a plain array here ({_who_asks()}), and its derivative"
+        " would be lost",
         "call a NumPy function that has a derivative rule; create the target array in a module that checkpointer"
         " rewrites; or give the compiled function a rule with autograd.extend.primitive and defvjp",
     )
 
 
-def _refuse_shuffling(array: TracedArray, row: TracedArray, frame: Any) -> None:
-    """Refuse ``rng.shuffle`` of rows: compiled code swaps them as it would swap numbers, and they are views here."""
-    if row._node.memory is not array._node.memory or not row._value.ndim:
-        return
-    code = frame.f_code.co_code
-    if not dis.opname[code[frame.f_lasti]].startswith("STORE_"):
+def _who_asks() -> str:
+    """By what an array is turned into a plain one: the function of NumPy that the program called, where Python knows it."""
+    frame: Any = sys._getframe(3)
+    name = ""
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "numpy":
+        name = frame.f_code.co_qualname
+        frame = frame.f_back
+    if name:
+        return f"in numpy's {name}"
+    return "by np.asarray, by assignment into a plain array, or inside a compiled function"
+
+
+def _refuse_compiled_exchange(frame: Any) -> None:
+    """Refuse ``Generator.shuffle`` of rows: NumPy exchanges the rows of an array, but views in any other sequence."""
+    if not dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith("STORE_"):
         raise refuse(
-            "CKP208",
-            "the rows of an array that the tape watches are swapped by compiled code, such as shuffle of a random generator",
-            "shuffle indices: u = u[rng.permutation(len(u))]",
+            "CKP201",
+            "a compiled function, such as Generator.shuffle, exchanges rows of an array that the tape watches",
+            "take the rows in a random order: u = u[rng.permutation(len(u))]",
         )
 
 
@@ -378,7 +409,7 @@ _FUNCTIONS = (
         "sum",
         "trace",
     )
-    + ("var", "choose", "conj", "conjugate")
+    + ("var", "choose")
 )
 
 

@@ -89,7 +89,7 @@ def constant(tape: Tape, value: Any) -> Any:
         return box(tape, value, Memory(value, varied=False)) if value.dtype.kind in "biufc" else value
     if isinstance(value, tuple | list):
         items = [constant(tape, item) for item in value]
-        return _like(value, items)
+        return like(value, items)
     return value
 
 
@@ -101,6 +101,22 @@ def refuse_objects(value: Any) -> None:
             "an array of Python objects is made of values that are being differentiated",
             "use a list, or an array of floats",
         )
+
+
+_PLAIN_ARRAYS = (np.ndarray, np.memmap)
+
+
+def refuse_subclasses(values: Sequence[Any]) -> None:
+    """Refuse arrays that have rules of their own for arithmetic and views: masked arrays, matrices, records."""
+    for value in values:
+        kind = type(value)
+        if issubclass(kind, np.ndarray) and kind not in _PLAIN_ARRAYS:
+            raise refuse(
+                "CKP211",
+                f"an array of type {kind.__name__}, a subclass of numpy.ndarray with rules of its own, meets an array that"
+                " the tape watches",
+                "use a plain array: numpy.asarray(...), or .filled(...) for masked arrays",
+            )
 
 
 def result(tape: Tape, value: Any, vjp: Callable[[Any], Any], parents: Sequence[TapeNode]) -> Traced:
@@ -115,10 +131,17 @@ def result(tape: Tape, value: Any, vjp: Callable[[Any], Any], parents: Sequence[
 
 def results(tape: Tape, values: Any, vjp: Callable[[Any], Any], parents: Sequence[TapeNode]) -> Any:
     """Record an operation with several results; the sequence keeps its type."""
-    values = _like(values, _apart(values, parents))
+    values = like(values, _apart(values, parents))
     outs = [node_of(tape, value, memory_for(value)) for value in values]
-    tape.entries.append(ManyOperation(vjp, parents, outs, lambda items: _like(values, items)))
-    return _like(values, [box(tape, out.value, out.memory) for out in outs])
+    tape.entries.append(ManyOperation(vjp, parents, outs, lambda items: like(values, items)))
+    return like(values, [_output(tape, out) for out in outs])
+
+
+def _output(tape: Tape, out: TapeNode) -> Any:
+    """One of several results; a number that is none of the real or complex ones stays plain."""
+    if isinstance(out.value, np.ndarray) or is_differentiable(out.value):
+        return box(tape, out.value, out.memory)
+    return out.value
 
 
 def _apart(values: Any, parents: Sequence[TapeNode]) -> list[Any]:
@@ -145,7 +168,7 @@ def view_of(value: Any, candidates: Sequence[Any]) -> TracedArray | None:
     return None
 
 
-def _like(sequence: Any, items: list[Any]) -> Any:
+def like(sequence: Any, items: list[Any]) -> Any:
     """``items`` in a sequence of the type of ``sequence``, named tuples included."""
     kind = type(sequence)
     return kind(*items) if hasattr(sequence, "_fields") else kind(items)

@@ -1,12 +1,13 @@
-"""``float(x)`` and ``complex(x)`` in rewritten modules: conversions that a derivative goes through."""
+"""``float(x)``, ``np.float64(x)``, ``sum(xs)`` in rewritten modules: what a derivative goes through there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from checkpointer.arrays import TracedArray
 from checkpointer.refusals import refuse
-from checkpointer.scalars import TracedNumber, unary
+from checkpointer.scalars import TracedNumber, combined, unary
 from checkpointer.tape import active
 
 
@@ -48,3 +49,31 @@ def _checked(x: Any, value: Any) -> Any:
                     "use the number itself, or round() where it is to be rounded",
                 )
     return value
+
+
+def as_scalar(kind: type, x: Any) -> Any:
+    """``np.float64(x)``, ``np.complex64(x)`` ..., also of a value that is being differentiated."""
+    if type(x) is TracedArray:
+        made = x.astype(kind, copy=False)
+        return made if made.ndim else made[()]
+    if type(x) is not TracedNumber:
+        return kind(x)
+    return unary(x, kind(x._value), 1.0)
+
+
+def sum_of(items: Iterable[Any], start: Any = 0) -> Any:
+    """``sum(items, start)``; Python adds its own floats more exactly than one by one, from version 3.12 on."""
+    if type(items) is TracedArray:
+        return sum(items, start)
+    items = list(items)
+    numbers = [start, *items]
+    if not any(type(x) is TracedNumber for x in numbers) or not all(
+        isinstance(x, float | int) for x in numbers
+    ):
+        return sum(items, start)
+    value = sum(map(_plain, items), _plain(start))
+    return combined(value, [(x, 1.0) for x in numbers])
+
+
+def _plain(x: Any) -> Any:
+    return x._value if type(x) is TracedNumber else x

@@ -7,6 +7,8 @@ offers them in the place of the originals.
 from __future__ import annotations
 
 import functools
+import itertools
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +26,8 @@ from checkpointer.boxes import (
     traced_in,
 )
 from checkpointer.memory import root_of
+from checkpointer.refusals import refuse
+from checkpointer.registry import rebased
 from checkpointer.scalars import TracedNumber, tape_of
 from checkpointer.tape import TapeNode, active
 
@@ -36,8 +40,10 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
         tape = active.tape
         if tape is None:
             return original(*args, **kwargs)
-        args = tuple(array(x) if type(x) in (list, tuple) and _holds_numbers(x) else x for x in args)
-        value = original(*args, **kwargs)
+        if not _dispatches(original) and any(map(is_varied, traced_in((args, kwargs)))):
+            raise _unknown(original)
+        args = tuple(_gathered(original, x) for x in args)
+        value = original(*args, **{name: _gathered(original, x) for name, x in kwargs.items()})
         made = _adopted(tape, value)
         if type(made) is TracedArray and made is not value:
             roots = [id(root_of(x)) for x in args if type(x) is np.ndarray]
@@ -45,6 +51,36 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
         return made
 
     return create
+
+
+_DISPATCHING = type(np.sum)
+"""The type of NumPy's functions that ask their arguments (``__array_function__``) before they compute."""
+
+
+def _dispatches(function: Any) -> bool:
+    return isinstance(function, _DISPATCHING) or isinstance(
+        getattr(function, "__wrapped__", None), _DISPATCHING
+    )
+
+
+def _unknown(function: Any) -> Exception:
+    return refuse(
+        "CKP201",
+        f"np.{function.__name__} was called on a value that is being differentiated, and no derivative rule for it is known",
+        "write it with functions that have a rule",
+    )
+
+
+def _reader(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that only looks at its arguments, such as one that makes a text of them."""
+
+    @functools.wraps(original)
+    def read(*args: Any, **kwargs: Any) -> Any:
+        if active.tape is None:
+            return original(*args, **kwargs)
+        return original(*plain_nested(args), **plain_nested(kwargs))
+
+    return read
 
 
 def _adopted(tape: Any, value: Any) -> Any:
@@ -152,9 +188,109 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
     return value
 
 
-@functools.wraps(np.isscalar)
-def isscalar(element: Any) -> bool:
-    return np.isscalar(plain(element))
+@functools.wraps(np.arange)
+def arange(*args: Any, **options: Any) -> Any:
+    if active.tape is None:
+        return np.arange(*args, **options)
+    value = np.arange(*plain_nested(args), **plain_nested(options))
+    names = ("start", "stop", "step") if len(args) > 1 or "stop" in options else ("stop",)
+    given = {**dict(zip(names, args, strict=False)), **options}
+    start, step = given.get("start", 0), given.get("step", 1)
+    return rebased(active.tape, value, start + step * np.arange(value.size))
+
+
+@functools.wraps(np.fromiter)
+def fromiter(iter: Any, dtype: Any, count: int = -1, **options: Any) -> Any:  # noqa: A002  NumPy's name
+    if active.tape is None:
+        return np.fromiter(iter, dtype, count, **options)
+    items = list(iter if count < 0 else itertools.islice(iter, count))
+    value = np.fromiter(map(plain, items), dtype, count, **options)  # checks, and NumPy's own errors
+    return array(items, dtype) if items else constant(active.tape, value)
+
+
+@functools.wraps(np.fromfunction)
+def fromfunction(function: Callable[..., Any], shape: Any, **options: Any) -> Any:
+    if active.tape is None:
+        return np.fromfunction(function, shape, **options)
+    return np.fromfunction(lambda *indices, **rest: function(*map(_adopt, indices), **rest), shape, **options)
+
+
+def _adopt(made: Any) -> Any:
+    return _adopted(active.tape, made)
+
+
+@functools.wraps(np.asarray_chkfinite)
+def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    if active.tape is None:
+        return np.asarray_chkfinite(a, dtype, order)
+    np.asarray_chkfinite(plain_nested(a))  # raises what NumPy raises
+    return asarray(a, dtype)
+
+
+def ndenumerate(arr: Any) -> Any:
+    """``np.ndenumerate``: the pairs of an index and the element there."""
+    if type(arr) is not TracedArray:
+        return np.ndenumerate(arr)
+    return ((index, arr[index]) for index in np.ndindex(arr.shape))
+
+
+class _Indexed:
+    """``np.r_``, ``np.c_``, ``np.mgrid`` and ``np.ogrid``: what makes an array of an index."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._original = getattr(np, name)
+
+    def __getitem__(self, key: Any) -> Any:
+        tape = active.tape
+        if tape is None:
+            return self._original[key]
+        sources = list(traced_in(key))
+        if not any(map(is_varied, sources)):
+            return _adopted(tape, self._original[plain_nested(key)])
+        items = key if isinstance(key, tuple) else (key,)
+        how = [item for item in items if isinstance(item, str)]
+        items = tuple(
+            self._original[x] if isinstance(x, slice) else x for x in items if not isinstance(x, str)
+        )
+
+        def joined(items: Any) -> Any:
+            return self._original[(*how, *items)]
+
+        joined.__name__, joined.__module__ = self._name, "numpy"
+        return movers.moved(tape, joined, (items,), {}, joined(plain_nested(items)), sources)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+    def __len__(self) -> int:
+        return 0
+
+
+@functools.wraps(np.full_like)
+def full_like(a: Any, fill_value: Any, *args: Any, **options: Any) -> Any:
+    if active.tape is None:
+        return np.full_like(a, fill_value, *args, **options)
+    if not is_varied(fill_value):
+        return _adopt(np.full_like(a, plain_nested(fill_value), *args, **options))
+    made = _adopt(np.zeros_like(a, *args, **options))
+    made[...] = fill_value
+    return made
+
+
+class _Submodule(types.ModuleType):
+    """``np.linalg`` or ``np.fft``, whose functions accept lists with traced values in them."""
+
+    def __init__(self, original: types.ModuleType) -> None:
+        super().__init__(original.__name__, original.__doc__)
+        self.__dict__["_original"] = original
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._original, name)
+        if callable(found) and not isinstance(found, type):
+            found = _watched(found)
+        self.__dict__[name] = found
+        return found
 
 
 asarray = _converter(np.asarray)
@@ -163,9 +299,20 @@ ascontiguousarray = _contiguous(np.ascontiguousarray, "C_CONTIGUOUS", "C")
 asfortranarray = _contiguous(np.asfortranarray, "F_CONTIGUOUS", "F")
 
 
-def _holds_numbers(sequence: Any) -> bool:
-    """Whether a list has traced numbers among its items, where NumPy's protocols would not look for them."""
-    return any(type(item) is TracedNumber for item in sequence)
+_OF_SEQUENCES = frozenset(
+    "array_split block broadcast_arrays choose column_stack concat concatenate dstack einsum hstack ix_ lexsort meshgrid"
+    " multi_dot row_stack select stack vstack".split()
+)
+"""Functions that NumPy asks for the items of a list, and that take the list for several arrays."""
+
+
+def _gathered(function: Any, argument: Any) -> Any:
+    """An argument as an array, if it is a list with traced values in it, where NumPy's protocols would not look for them."""
+    if type(argument) not in (list, tuple):
+        return argument
+    if function.__name__ in _OF_SEQUENCES and not any(type(item) is TracedNumber for item in argument):
+        return argument
+    return array(argument) if any(True for _ in traced_in(argument)) else argument
 
 
 def _zeroed(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -180,7 +327,12 @@ def _zeroed(original: Callable[..., Any]) -> Callable[..., Any]:
     return create
 
 
-REPLACEMENTS: dict[str, Callable[..., Any]] = {
+_READERS = (
+    "base_repr binary_repr broadcast_shapes format_float_positional format_float_scientific info isdtype isfortran isscalar"
+    " issubdtype iterable typename"
+).split()
+
+REPLACEMENTS: dict[str, Any] = {
     **_watched_all(),
     "array": array,
     "asarray": asarray,
@@ -188,7 +340,18 @@ REPLACEMENTS: dict[str, Callable[..., Any]] = {
     "ascontiguousarray": ascontiguousarray,
     "asfortranarray": asfortranarray,
     "full": full,
-    "isscalar": isscalar,
+    "full_like": full_like,
+    "linalg": _Submodule(np.linalg),
+    "fft": _Submodule(np.fft),
+    "arange": arange,
+    "fromiter": fromiter,
+    "fromfunction": fromfunction,
+    "ndenumerate": ndenumerate,
+    "asarray_chkfinite": asarray_chkfinite,
+    **{name: _reader(getattr(np, name)) for name in _READERS},
+    **{name: _Indexed(name) for name in ("r_", "c_", "mgrid", "ogrid")},
     "empty": _watched(_zeroed(np.empty)),
     "empty_like": _watched(_zeroed(np.empty_like)),
 }
+
+from checkpointer import movers  # noqa: E402  it needs the functions above

@@ -6,13 +6,17 @@ For plain numbers the standard functions compute, to the same bit.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from checkpointer.arrays import TracedArray
 from checkpointer.refusals import refuse
-from checkpointer.scalars import TracedNumber, binary, unary
+from checkpointer.scalars import TracedNumber, binary, combined, unary
 
 _LN2 = math.log(2.0)
 _LN10 = math.log(10.0)
@@ -53,6 +57,8 @@ _DERIVATIVES: dict[str, Callable[[float, float], float]] = {
 _PARTIALS: dict[str, Callable[[float, float, float], tuple[float, float]]] = {
     "atan2": lambda x, y, value: (y / (x * x + y * y), -x / (x * x + y * y)),
     "copysign": lambda x, y, value: (math.copysign(1.0, x) * math.copysign(1.0, y), 0.0),
+    "ldexp": lambda x, i, value: (2.0**i, 0.0),
+    "nextafter": lambda x, y, value: (1.0, 0.0),
     "fmod": lambda x, y, value: (1.0, -float(math.trunc(x / y))),
     "remainder": lambda x, y, value: (1.0, -(x - value) / y),
     "pow": lambda x, y, value: (
@@ -61,6 +67,8 @@ _PARTIALS: dict[str, Callable[[float, float, float], tuple[float, float]]] = {
     ),
 }
 _PIECEWISE_CONSTANT = ("ceil", "floor", "isclose", "isfinite", "isinf", "isnan", "trunc", "ulp")
+_OF_INTEGERS = ("comb", "factorial", "gcd", "isqrt", "lcm", "perm")
+_UNKNOWN = ("gamma", "lgamma")
 
 
 def _one(name: str, derivative: Callable[[float, float], float]) -> Callable[..., Any]:
@@ -96,7 +104,7 @@ def _constant(name: str) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
-        return original(*map(_plain, args), **kwargs)
+        return original(*map(_plain, args), **{name: _plain(x) for name, x in kwargs.items()})
 
     return function
 
@@ -107,6 +115,7 @@ def _single(x: Any) -> Any:
 
 
 def _plain(x: Any) -> Any:
+    x = _single(x)
     return x._value if type(x) is TracedNumber else x
 
 
@@ -123,27 +132,87 @@ def log(x: Any, *base: Any) -> Any:
 
 @functools.wraps(math.hypot)
 def hypot(*coordinates: Any) -> Any:
+    coordinates = tuple(map(_single, coordinates))
     if not any(type(x) is TracedNumber for x in coordinates):
         return math.hypot(*coordinates)
     value = math.hypot(*map(_plain, coordinates))
-    return _combined(value, [(x, _over(float(_plain(x)), value) if value else 0.0) for x in coordinates])
+    return combined(value, [(x, _over(float(_plain(x)), value) if value else 0.0) for x in coordinates])
 
 
 @functools.wraps(math.fsum)
 def fsum(seq: Any, /) -> Any:
-    items = list(seq)
+    items = list(map(_single, seq))
     if not any(type(x) is TracedNumber for x in items):
         return math.fsum(items)
-    return _combined(math.fsum(map(_plain, items)), [(x, 1.0) for x in items])
+    return combined(math.fsum(map(_plain, items)), [(x, 1.0) for x in items])
 
 
-def _combined(value: float, terms: list[tuple[Any, float]]) -> Any:
-    """Record ``value`` as a function of several numbers: a chain of sums whose last link carries the value."""
-    traced = [(x, partial) for x, partial in terms if type(x) is TracedNumber]
-    total = unary(traced[0][0], value, traced[0][1])
-    for x, partial in traced[1:]:
-        total = binary(total, x, value, lambda a, b, v, partial=partial: (1.0, partial))  # type: ignore[misc]
-    return total
+@functools.wraps(math.dist)
+def dist(p: Any, q: Any, /) -> Any:
+    p, q = list(map(_single, p)), list(map(_single, q))
+    value = math.dist(list(map(_plain, p)), list(map(_plain, q)))
+    if not any(type(x) is TracedNumber for x in (*p, *q)):
+        return value
+    steps = [_over(float(_plain(a) - _plain(b)), value) if value else 0.0 for a, b in zip(p, q, strict=True)]
+    return combined(
+        value, [*zip(p, steps, strict=True), *((b, -step) for b, step in zip(q, steps, strict=True))]
+    )
+
+
+@functools.wraps(math.prod)
+def prod(iterable: Any, /, *, start: Any = 1) -> Any:
+    factors = [start, *iterable]
+    if not any(type(x) is TracedNumber for x in factors):
+        return math.prod(factors[1:], start=start)
+    if any(isinstance(x, np.ndarray | np.generic) or not isinstance(x, int | float) for x in factors):
+        return functools.reduce(
+            operator.mul, factors
+        )  # as math.prod does for everything but numbers of Python
+    plain = list(map(_plain, factors))
+    before = list(itertools.accumulate([1.0, *plain[:-1]], operator.mul))
+    after = list(itertools.accumulate([1.0, *plain[:0:-1]], operator.mul))[::-1]
+    value = math.prod(plain[1:], start=plain[0])
+    return combined(value, [(x, a * b) for x, a, b in zip(factors, before, after, strict=True)])
+
+
+def sumprod(p: Any, q: Any, /) -> Any:
+    """``math.sumprod`` of Python 3.12 and later."""
+    p, q = list(map(_single, p)), list(map(_single, q))
+    original = getattr(math, "sumprod")  # noqa: B009  older versions have none, as the type checker knows
+    value = original(list(map(_plain, p)), list(map(_plain, q)))
+    if not any(type(x) is TracedNumber for x in (*p, *q)):
+        return value
+    return combined(
+        value, [pair for a, b in zip(p, q, strict=True) for pair in ((a, _plain(b)), (b, _plain(a)))]
+    )
+
+
+def fma(x: Any, y: Any, z: Any, /) -> Any:
+    """``math.fma`` of Python 3.13 and later."""
+    x, y, z = _single(x), _single(y), _single(z)
+    original = getattr(math, "fma")  # noqa: B009
+    value = original(_plain(x), _plain(y), _plain(z))
+    if not any(type(a) is TracedNumber for a in (x, y, z)):
+        return value
+    return combined(value, [(x, _plain(y)), (y, _plain(x)), (z, 1.0)])
+
+
+@functools.wraps(math.modf)
+def modf(x: Any, /) -> Any:
+    x = _single(x)
+    if type(x) is not TracedNumber:
+        return math.modf(x)
+    fraction, whole = math.modf(x._value)
+    return unary(x, fraction, 1.0), whole
+
+
+@functools.wraps(math.frexp)
+def frexp(x: Any, /) -> Any:
+    x = _single(x)
+    if type(x) is not TracedNumber:
+        return math.frexp(x)
+    mantissa, exponent = math.frexp(x._value)
+    return unary(x, mantissa, 2.0**-exponent), exponent
 
 
 def _refused(name: str) -> Callable[..., Any]:
@@ -151,7 +220,7 @@ def _refused(name: str) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def function(*args: Any, **kwargs: Any) -> Any:
-        if any(type(x) is TracedNumber for x in args):
+        if any(type(_single(x)) is TracedNumber for x in args):
             raise refuse(
                 "CKP201",
                 f"math.{name} was called on a number that is being differentiated, and no derivative rule for it is known",
@@ -163,15 +232,16 @@ def _refused(name: str) -> Callable[..., Any]:
 
 
 REPLACEMENTS: dict[str, Callable[..., Any]] = {
-    "log": log,
-    "hypot": hypot,
+    "dist": dist,
+    "frexp": frexp,
     "fsum": fsum,
+    "hypot": hypot,
+    "log": log,
+    "modf": modf,
+    "prod": prod,
+    **{function.__name__: function for function in (fma, sumprod) if hasattr(math, function.__name__)},
     **{name: _one(name, derivative) for name, derivative in _DERIVATIVES.items() if hasattr(math, name)},
     **{name: _two(name, partials) for name, partials in _PARTIALS.items()},
     **{name: _constant(name) for name in _PIECEWISE_CONSTANT},
-    **{
-        name: _refused(name)
-        for name in ("gamma", "lgamma", "modf", "frexp", "ldexp", "dist", "nextafter", "prod")
-        if hasattr(math, name)
-    },
+    **{name: _refused(name) for name in (*_OF_INTEGERS, *_UNKNOWN)},
 }

@@ -101,6 +101,8 @@ class Memory:
         """The part of the adjoint that belongs to ``view``, a view of the root; writing to it changes the adjoint."""
         root = self.root
         flat = self.flat
+        if view.size == 0:
+            return np.zeros(view.shape, view.dtype)  # its strides may lead anywhere
         if flat is None:
             flat = self.flat = np.zeros(_extent(root), root.dtype)
         if view is root:

@@ -13,9 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import autograd.numpy as anp
 import numpy as np
-from autograd.core import primitive_vjps
 
 from checkpointer.memory import summed_to
 
@@ -116,6 +114,8 @@ elementwise(
 )
 elementwise(np.remainder, lambda ans, x, y: 1.0, lambda ans, x, y: -np.floor(x / y), singular=True)
 elementwise(np.fmod, lambda ans, x, y: 1.0, lambda ans, x, y: -np.trunc(x / y), singular=True)
+elementwise(np.nextafter, lambda ans, x, y: 1.0, lambda ans, x, y: np.zeros_like(y))
+elementwise(np.ldexp, lambda ans, x, i: np.exp2(i))
 elementwise(np.hypot, lambda ans, x, y: x / ans, lambda ans, x, y: y / ans, singular=True)
 elementwise(
     np.arctan2,
@@ -137,33 +137,6 @@ def along(adjoint: Any, axis: Any, keepdims: bool, ndim: int) -> Any:
     return adjoint
 
 
-def _norm_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
-    """Vector norms of order 1, 2 and infinity, and the Frobenius norm; autograd's rule fails at zero and at infinity."""
-    names = ("x", "ord", "axis", "keepdims")
-    options = {**dict(zip(names, args, strict=False)), **kwargs}
-    x, order, axis, keepdims = (
-        args[0],
-        options.get("ord"),
-        options.get("axis"),
-        options.get("keepdims", False),
-    )
-    is_vector = np.ndim(x) == 1 if axis is None else np.ndim(axis) == 0
-    if not (order in (None, "fro") or (is_vector and order in (1, 2, np.inf))):
-        raise NotImplementedError(f"norm of order {order}")
-    size = along(ans, axis, keepdims, np.ndim(x))
-    magnitude = np.abs(x)
-    if order == 1:
-        weights = np.ones_like(magnitude)
-    elif order == np.inf:
-        weights = (magnitude == size).astype(magnitude.dtype)
-        weights /= np.sum(weights, axis=axis, keepdims=True)
-    else:
-        weights = magnitude / np.where(size == 0, 1, size)
-    direction = np.conj(x) / np.where(magnitude == 0, 1, magnitude)
-    return lambda g: (along(g, axis, keepdims, np.ndim(x)) * weights * direction,)
-
-
-RULES[np.linalg.norm] = _norm_maker
 RULES[np.roll] = lambda argnums, ans, args, kwargs: lambda g: (_rolled_back(g, *args[1:], **kwargs),)
 
 
@@ -189,17 +162,27 @@ def _clip_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any
 RULES[clip] = _clip_maker
 
 
-def _cholesky_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
-    """Autograd's rule gives half of the adjoint to the upper triangle, which NumPy never reads."""
-    if kwargs.get("upper"):
-        raise NotImplementedError("cholesky with upper=True")
-    symmetric = primitive_vjps[anp.linalg.cholesky](argnums, ans, args, kwargs)
+def _where_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    """The condition is piecewise constant; what was not chosen has no adjoint, whatever stands there."""
+    condition = np.asarray(args[0], bool)
+    parts = (
+        lambda g: np.zeros(np.shape(args[0])),
+        lambda g: unbroadcast(np.where(condition, g, 0), args[1]),
+        lambda g: unbroadcast(np.where(condition, 0, g), args[2]),
+    )
+    return lambda g: tuple(parts[n](g) for n in argnums)
 
-    def pullback(g: Any) -> tuple[Any, ...]:
-        (full,) = symmetric(g)
-        return (np.tril(full) + np.tril(np.swapaxes(full, -1, -2), -1),)
 
-    return pullback
+def _angle_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    z = args[0]
+    scale = 180 / np.pi if (args[1] if len(args) > 1 else kwargs.get("deg", False)) else 1.0
+    if not np.iscomplexobj(z):
+        return lambda g: (np.zeros(np.shape(z)),)
+    return lambda g: (scaled(g, scale / (1j * z)),)
+
+
+RULES[np.where] = _where_maker
+RULES[np.angle] = _angle_maker
 
 
 def _sinc_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
@@ -209,7 +192,6 @@ def _sinc_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any
     return lambda g: (g * slope,)
 
 
-RULES[np.linalg.cholesky] = _cholesky_maker
 RULES[np.sinc] = _sinc_maker
 
 
@@ -222,6 +204,11 @@ def _divmod_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[A
     return lambda g: remainder(g[1])
 
 
+def _frexp_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    return lambda g: (g[0] * np.exp2(-ans[1].astype(g[0].dtype)),)  # the exponent is piecewise constant
+
+
+RULES[np.frexp] = _frexp_maker
 RULES[np.modf] = _modf_maker
 RULES[np.divmod] = _divmod_maker
 
@@ -236,28 +223,6 @@ def _absolute_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[
 RULES[np.absolute] = _absolute_maker
 
 
-def _prod_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
-    """Autograd divides the product by each factor, which fails where a factor is zero."""
-    x = args[0]
-    axis = args[1] if len(args) > 1 else kwargs.get("axis")
-    keepdims = kwargs.get("keepdims", False)
-
-    def pullback(g: Any) -> tuple[Any, ...]:
-        axes = range(x.ndim) if axis is None else np.atleast_1d(np.asarray(axis) % x.ndim)
-        last = np.moveaxis(x, list(axes), range(-len(list(axes)), 0))
-        flat = last.reshape(*last.shape[: x.ndim - len(list(axes))], -1)
-        ones = np.ones_like(flat[..., :1])
-        before = np.cumprod(np.concatenate([ones, flat[..., :-1]], axis=-1), axis=-1)
-        after = np.cumprod(np.concatenate([ones, flat[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
-        others = np.moveaxis((before * after).reshape(last.shape), range(-len(list(axes)), 0), list(axes))
-        return (along(g, axis, keepdims, x.ndim) * others,)
-
-    return pullback
-
-
-RULES[np.prod] = _prod_maker
-
-
 def _sort_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
     x = args[0]
     axis = args[1] if len(args) > 1 else kwargs.get("axis", -1)
@@ -269,52 +234,3 @@ def _sort_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any
 
 
 RULES[np.sort] = _sort_maker
-
-
-def gradient_pullback(
-    shape: tuple[int, ...], axis: int, spacing: Any, edge_order: int
-) -> Callable[[Any], Any]:
-    """The transpose of ``np.gradient`` along one axis.
-
-    No result depends on elements more than two away, so its responses to every fifth element at once hold all weights.
-    """
-    n = shape[axis]
-    places = np.arange(n)
-    weights = np.zeros((5, n))  # weights[k, i]: how result i depends on element i + k - 2
-    for first in range(5):
-        numpys: Any = np.gradient
-        response = numpys((places % 5 == first).astype(float), spacing, edge_order=edge_order)
-        weights[(first - places + 2) % 5, places] = response
-
-    def pullback(g: Any) -> Any:
-        g = np.moveaxis(g, axis, -1)
-        total = np.zeros_like(g)
-        for k in range(max(-2, 1 - n), min(3, n)):
-            rows = slice(max(0, -k), n - max(0, k))
-            columns = slice(max(0, k), n - max(0, -k))
-            total[..., columns] += g[..., rows] * weights[k + 2, rows]
-        return np.moveaxis(total, -1, axis)
-
-    return pullback
-
-
-def _cumprod_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
-    """D ans[j] / d x[i] is the product of the first j factors without the i-th, for i <= j."""
-    x = args[0]
-    axis = args[1] if len(args) > 1 else kwargs.get("axis")
-
-    def pullback(g: Any) -> tuple[Any, ...]:
-        source = x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1)
-        adjoint = g.reshape(-1) if axis is None else np.moveaxis(g, axis, -1)
-        n = source.shape[-1]
-        total = np.zeros_like(source)
-        for i in range(n):
-            without = source.copy()
-            without[..., i] = 1
-            total[..., i] = np.sum((np.cumprod(without, axis=-1) * adjoint)[..., i:], axis=-1)
-        return (total.reshape(x.shape) if axis is None else np.moveaxis(total, -1, axis),)
-
-    return pullback
-
-
-RULES[np.cumprod] = _cumprod_maker

@@ -7,7 +7,7 @@ from typing import Any
 
 from checkpointer.audit import audit_wanted
 from checkpointer.bridge import differentiable
-from checkpointer.conversions import as_complex, as_float, type_of
+from checkpointer.conversions import as_complex, as_float, as_scalar, sum_of, type_of
 from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
@@ -114,8 +114,10 @@ __all__ = [
     "Snapshot",
     "as_complex",
     "as_float",
+    "as_scalar",
     "differentiable",
     "run_loop",
     "run_while",
+    "sum_of",
     "type_of",
 ]

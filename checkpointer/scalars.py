@@ -8,6 +8,7 @@ cost ten times as much, and scalar loops do little else. The tests compare every
 from __future__ import annotations
 
 import dis
+import functools
 import math
 import operator
 import sys
@@ -204,16 +205,28 @@ class TracedNumber(Box):  # type: ignore[misc]
     def __getattr__(self, name: str) -> Any:
         if name in _PASSED_ON:
             return getattr(self._value, name)
-        if name in _AS_ARRAY and hasattr(self._value, name):
-            return getattr(as_array(self), name)
-        if hasattr(self._value, name) and not name.startswith("__"):
-            raise refuse(
-                "CKP208",
-                f"{type(self._value).__name__}.{name} was used on a number that is being differentiated, and it is not"
-                " supported there",
-                f"use a function of NumPy or math in the place of .{name}",
-            )
-        raise AttributeError(f"{type(self._value).__name__!r} object has no attribute {name!r}")
+        if not hasattr(self._value, name) or name.startswith("__"):
+            raise AttributeError(f"{type(self._value).__name__!r} object has no attribute {name!r}")
+        if name in _AS_ARRAY:
+            return functools.partial(_method_of_array, self, name)
+        raise refuse(
+            "CKP208",
+            f"{type(self._value).__name__}.{name} was used on a number that is being differentiated, and it is not supported"
+            " there",
+            "write it with arithmetic and functions that have a rule",
+        )
+
+    def __getitem__(self, index: Any) -> Any:
+        if not isinstance(self._value, np.generic):
+            raise TypeError(f"{type(self._value).__name__!r} object is not subscriptable")
+        return self if index == () else as_array(self)[index]
+
+    @property
+    def T(self) -> Any:  # noqa: N802  NumPy's name
+        return self if isinstance(self._value, np.generic) else self.__getattr__("T")
+
+    def tolist(self) -> Any:
+        return self.item()
 
     @property
     def real(self) -> Any:
@@ -234,48 +247,32 @@ class TracedNumber(Box):  # type: ignore[misc]
 
     conj = conjugate
 
-    def item(self) -> Any:
-        return unary(self, self._value.item(), 1.0)
+    def item(self, *args: Any) -> Any:
+        return unary(self, self._value.item(*args), 1.0)
 
-    def copy(self) -> TracedNumber:
+    def copy(self, order: Any = "C") -> TracedNumber:
+        self._value.copy  # noqa: B018  a Python float has none
         return self
 
     def astype(self, dtype: Any, **kwargs: Any) -> Any:
         value = self._value.astype(dtype, **kwargs)
+        arrays.boxes.refuse_objects(value)
         return unary(self, value, 1.0) if value.dtype.kind in "fc" else value
 
 
 _PASSED_ON = frozenset(
-    (
-        "shape",
-        "ndim",
-        "size",
-        "dtype",
-        "itemsize",
-        "nbytes",
-        "strides",
-        "flags",
-        "is_integer",
-    )
+    "shape ndim size dtype itemsize nbytes strides flags device is_integer hex fromhex".split()
 )
 _AS_ARRAY = frozenset(
-    (
-        "T",
-        "all",
-        "any",
-        "clip",
-        "cumprod",
-        "cumsum",
-        "flatten",
-        "max",
-        "mean",
-        "min",
-        "prod",
-        "ravel",
-        "repeat",
-    )
-    + ("reshape", "squeeze", "std", "sum", "var", "round", "argmax", "argmin")
+    "all any argmax argmin argsort choose clip compress cumprod cumsum flatten max mean min nonzero prod ravel repeat"
+    " reshape round searchsorted squeeze std sum swapaxes take trace transpose var".split()
 )
+
+
+def _method_of_array(number: TracedNumber, name: str, *args: Any, **kwargs: Any) -> Any:
+    """A method of a NumPy scalar: that of an array without axes, which answers with a number where it can."""
+    value = getattr(as_array(number), name)(*args, **kwargs)
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def formats_a_string(frame: Any) -> bool:
@@ -331,6 +328,15 @@ def binary(a: Any, b: Any, value: Number, partials: Partials) -> TracedNumber:
     else:
         tape.entries.append(NumberOperation(node.memory, a._node.memory, dx, b._node.memory, dy))
     return TracedNumber(value, tape.trace, node)
+
+
+def combined(value: Number, terms: list[tuple[Any, float]]) -> Any:
+    """Record ``value`` as a function of several numbers: a chain of sums whose last link carries the value."""
+    traced = [(x, partial) for x, partial in terms if type(x) is TracedNumber]
+    total = unary(traced[0][0], value, traced[0][1])
+    for x, partial in traced[1:]:
+        total = binary(total, x, value, lambda a, b, v, partial=partial: (1.0, partial))  # type: ignore[misc]
+    return total
 
 
 def as_array(number: TracedNumber) -> Any:

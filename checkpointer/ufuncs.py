@@ -17,12 +17,14 @@ from checkpointer.boxes import (
     is_varied,
     plain,
     refuse_objects,
+    refuse_subclasses,
     result,
     results,
 )
 from checkpointer.refusals import refuse
+from checkpointer.registry import COMPOSITIONS, rebased
 from checkpointer.scalars import tape_of
-from checkpointer.tape import Tape, keep, vjp_maker
+from checkpointer.tape import Tape, active, keep, vjp_maker
 
 PIECEWISE_CONSTANT = frozenset(
     getattr(np, name)
@@ -37,28 +39,49 @@ PIECEWISE_CONSTANT = frozenset(
 
 def call(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What ``__array_ufunc__`` of a traced value answers."""
-    inputs = tuple(creation.array(x) if type(x) in (list, tuple) else x for x in inputs)
+    index = 1 if method == "at" else None  # a tuple there is one index
+    inputs = tuple(
+        creation.array(x) if type(x) in (list, tuple) and place != index else x
+        for place, x in enumerate(inputs)
+    )
     operands = (*inputs, *kwargs.get("out", ()))
     if any(is_foreign_box(operand) for operand in operands):
         return NotImplemented  # autograd is differentiating over our values: its box has to record
+    refuse_subclasses(operands)
     tape = common_tape(operands)
-    if method == "at":
-        if ufunc not in (np.add, np.subtract):
-            raise _no_method(ufunc, method)
-        array, index, other = inputs
-        return indexing.add_at(array, index, other, ufunc)
-    if method == "outer":
-        first, second = inputs
-        widened = np.reshape(first, np.shape(first) + (1,) * np.ndim(second))
-        return call(ufunc, "__call__", (widened, second), kwargs)
     if method != "__call__":
-        return _reduction(ufunc, method, inputs, kwargs)
+        return ufunc_methods.call(ufunc, method, inputs, kwargs)
     if kwargs.get("where", True) is not True:
         return _masked(tape, ufunc, inputs, kwargs)
     out = kwargs.pop("out", None)
+    if ufunc.signature is not None:
+        return _generalized(tape, ufunc, inputs, kwargs, out)
     if out is not None:
         return _into(tape, ufunc, inputs, kwargs, out)
     return recorded(ufunc, inputs, ufunc(*(plain(x) for x in inputs), **kwargs))
+
+
+def _generalized(
+    tape: Tape, ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any], out: tuple[Any, ...] | None
+) -> Any:
+    """A product of vectors and matrices."""
+    varied = any(map(is_varied, inputs))
+    composition = COMPOSITIONS.get(ufunc)
+    if varied and not {"axes", "keepdims"}.isdisjoint(kwargs):
+        raise refuse(
+            "CKP201", f"np.{ufunc.__name__} with axes= or keepdims=", "move the axes with np.moveaxis"
+        )
+    if not varied or composition is None:
+        if out is not None:
+            return _into(tape, ufunc, inputs, kwargs, out)
+        return recorded(ufunc, inputs, ufunc(*map(plain, inputs), **kwargs))
+    value = rebased(tape, ufunc(*map(plain, inputs), **kwargs), composition(*inputs, **kwargs))
+    if out is None:
+        return value
+    if type(out[0]) is not TracedArray:
+        raise indexing.untraced_target(f"np.{ufunc.__name__}")
+    out[0][...] = value
+    return out[0]
 
 
 def is_foreign_box(value: Any) -> bool:
@@ -77,17 +100,18 @@ def recorded(ufunc: Any, inputs: tuple[Any, ...], value: Any, operands: tuple[An
 
     ``operands`` are the concrete inputs, where those are not what they were when the value was computed.
     """
-    tape = common_tape(inputs)
     varied = [number for number, x in enumerate(inputs) if is_varied(x)]
+    maker = maker_of(ufunc) if varied and ufunc not in PIECEWISE_CONSTANT else None
     if varied:
         refuse_objects(value)
         if ufunc is np.sign and np.iscomplexobj(value):
             raise refuse("CKP201", "np.sign of a complex number", "write z / abs(z)")
-    if not varied or ufunc in PIECEWISE_CONSTANT or not is_differentiable(value):
+    tape: Tape = active.tape
+    if maker is None or not is_differentiable(value):
         return constant(tape, value)
     concrete = inputs if operands is None else operands
     kept = tuple(x._value if is_traced(x) else keep(x) for x in concrete)
-    vjp = maker_of(ufunc)(tuple(varied), value, kept, {})
+    vjp = maker(tuple(varied), value, kept, {})
     parents = tuple(inputs[number]._node for number in varied)
     if isinstance(value, tuple):
         return results(tape, value, vjp, parents)
@@ -170,37 +194,4 @@ def _masked(tape: Tape, ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[s
     return target
 
 
-_REDUCTIONS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {
-    (np.add, "reduce"): np.sum,
-    (np.multiply, "reduce"): np.prod,
-    (np.maximum, "reduce"): np.max,
-    (np.minimum, "reduce"): np.min,
-    (np.add, "accumulate"): np.cumsum,
-    (np.multiply, "accumulate"): np.cumprod,
-    (np.logical_and, "reduce"): np.all,
-    (np.logical_or, "reduce"): np.any,
-}
-
-
-def _reduction(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """``np.add.reduce`` and its kin are the functions sum, prod ... with another default axis."""
-    function = _REDUCTIONS.get((ufunc, method))
-    if function is None:
-        raise _no_method(ufunc, method)
-    kwargs = {name: value for name, value in kwargs.items() if value is not None or name == "axis"}
-    out = kwargs.pop("out", None)
-    if out is not None and out[0] is not None:
-        kwargs["out"] = out[0]
-    array, *rest = inputs
-    if rest:
-        kwargs["axis"] = rest[0]
-    return function(array, **{"axis": 0, **kwargs})
-
-
-def _no_method(ufunc: np.ufunc, method: str) -> Exception:
-    return refuse(
-        "CKP201",
-        f"np.{ufunc.__name__}.{method} was called on a value that is being differentiated, and no derivative rule for it"
-        " is known",
-        "write it with indexing and functions that have a rule",
-    )
+from checkpointer import ufunc_methods  # noqa: E402  it needs the functions above

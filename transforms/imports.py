@@ -1,4 +1,4 @@
-"""Imports of NumPy and math become imports of the drop-in modules; `float(x)` becomes `as_float(x)`.
+"""Imports of NumPy and math become imports of the drop-in modules; `float(x)` becomes `as_float(x)` and the like.
 
 A changing pass, for files with and without marks. `DROP_IN` and `NAMES_OF` are the whole table of what is replaced.
 """
@@ -7,7 +7,7 @@ A changing pass, for files with and without marks. `DROP_IN` and `NAMES_OF` are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import libcst as cst
@@ -32,7 +32,14 @@ NumPy's submodules stay as they are: their functions reach the tape through NumP
 NAMES_OF = {"checkpointer.numpy": "checkpointer.numpy_names", "checkpointer.math": "checkpointer.math_names"}
 """Drop-in module -> where single names are imported from: they are bound once and for all."""
 
-CONVERSIONS = {"complex": "as_complex", "float": "as_float", "type": "type_of"}
+CONVERSIONS = {"complex": "as_complex", "float": "as_float", "sum": "sum_of", "type": "type_of"}
+"""Builtin -> what is called in its place."""
+
+SCALARS = frozenset(
+    "float16 float32 float64 float128 half single double longdouble complex64 complex128 complex256 csingle cdouble"
+    " clongdouble".split()
+)
+"""NumPy's types whose calls `np.float64(x)` become `as_scalar(np.float64, x)`; the types themselves stay what they are."""
 
 
 class Imports(Tracked):
@@ -42,13 +49,13 @@ class Imports(Tracked):
         self,
         origins: Origins,
         runtime: Runtime,
-        conversions: frozenset[tuple[int, int]],
+        conversions: Mapping[tuple[int, int], str],
         spent: frozenset[tuple[int, int]],
     ) -> None:
         super().__init__(origins)
         self.runtime = runtime
         self.conversions = conversions
-        """Where the name of a conversion stands that resolves to the builtin."""
+        """Where a conversion is called, and what is called in its place."""
         self.spent = spent
         """Where the imports of the mark begin that have no use left (the place of the imported name)."""
 
@@ -142,14 +149,24 @@ class Imports(Tracked):
         return updated.with_changes(names=[*kept[:-1], kept[-1].with_changes(comma=last_comma)])
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
-        name = original_node.func
-        if not isinstance(name, cst.Name) or self.origins.place(name) not in self.conversions:
+        func = original_node.func
+        place = self.origins.place(func)
+        if place is None or place not in self.conversions or not _is_named(func):
             return updated_node
+        conversion = cst.Name(self.runtime[self.conversions[place]])
+        if self.conversions[place] != "as_scalar":
+            return updated_node.with_changes(func=conversion)
+        comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
         return updated_node.with_changes(
-            func=cst.ensure_type(updated_node.func, cst.Name).with_changes(
-                value=self.runtime[CONVERSIONS[name.value]]
-            )
+            func=conversion, args=[cst.Arg(updated_node.func, comma=comma), *updated_node.args]
         )
+
+
+def _is_named(func: cst.BaseExpression) -> bool:
+    """Whether what is called is written `float` or `np.float64`, rather than begins with it: `np.float64(x).astype(f)`."""
+    if isinstance(func, cst.Attribute):
+        return isinstance(func.value, cst.Name) and func.attr.value in SCALARS
+    return isinstance(func, cst.Name)
 
 
 def _replacement(alias: cst.ImportAlias) -> Iterable[cst.BaseSmallStatement]:

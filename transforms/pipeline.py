@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from checkpointer.errors import TransformError
 from checkpointer.transforms import fence
-from checkpointer.transforms.imports import CONVERSIONS, Imports
+from checkpointer.transforms.imports import CONVERSIONS, SCALARS, Imports
 from checkpointer.transforms.layout import add_header, add_imports, outline_module
 from checkpointer.transforms.marks import Mark, find_marks
 from checkpointer.transforms.names import Fresh, LoopNames, StepNames, plan_names
@@ -31,9 +31,11 @@ RUNTIME = (
     "Snapshot",
     "as_complex",
     "as_float",
+    "as_scalar",
     "differentiable",
     "run_loop",
     "run_while",
+    "sum_of",
     "type_of",
 )
 
@@ -178,18 +180,32 @@ def _supers(file: Source, scopes: Scopes) -> frozenset[tuple[int, int]]:
     )
 
 
-def _conversions(file: Source, scopes: Scopes) -> frozenset[tuple[int, int]]:
-    """Where `float` or `complex` converts one value that is not written out."""
-    return frozenset(
-        (node.func.lineno, file.column(node.func))
-        for node in ast.walk(file.tree)
-        if isinstance(node, ast.Call)
-        and scopes.is_builtin(node.func, *CONVERSIONS)
-        and len(node.args) == 1
-        and not node.keywords
-        and not isinstance(node.args[0], (ast.Constant, ast.Starred))
-        and not (isinstance(node.args[0], ast.UnaryOp) and isinstance(node.args[0].operand, ast.Constant))
-    )
+def _conversions(file: Source, scopes: Scopes) -> dict[tuple[int, int], str]:
+    """Where `float`, `np.float64` or `sum` is called with something that is not written out, and by what it is replaced."""
+    found = {}
+    for node in ast.walk(file.tree):
+        if not isinstance(node, ast.Call) or node.keywords or not _is_converted(node, scopes):
+            continue
+        name = CONVERSIONS[node.func.id] if scopes.is_builtin(node.func, *CONVERSIONS) else "as_scalar"  # type: ignore[attr-defined]
+        found[node.func.lineno, file.column(node.func)] = name
+    return found
+
+
+def _is_converted(call: ast.Call, scopes: Scopes) -> bool:
+    """Whether a call converts one value, or sums up several, that may be differentiated."""
+    most = 2 if scopes.is_builtin(call.func, "sum") else 1
+    if not 1 <= len(call.args) <= most or any(isinstance(arg, ast.Starred) for arg in call.args):
+        return False
+    if not scopes.is_builtin(call.func, *CONVERSIONS) and not _is_scalar_type(call.func, scopes):
+        return False
+    value = call.args[0].operand if isinstance(call.args[0], ast.UnaryOp) else call.args[0]
+    return not isinstance(value, ast.Constant)
+
+
+def _is_scalar_type(node: ast.expr, scopes: Scopes) -> bool:
+    """Whether an expression can mean nothing but one of NumPy's floating-point types."""
+    meanings = scopes.meanings(node) if isinstance(node, (ast.Name, ast.Attribute)) else set()
+    return len(meanings) == 1 and min(meanings) in {f"numpy.{name}" for name in SCALARS}
 
 
 def _spent(file: Source, scopes: Scopes, marks: Sequence[Mark]) -> frozenset[tuple[int, int]]:

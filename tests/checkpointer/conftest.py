@@ -62,3 +62,106 @@ def central(function, step=1e-3):
     """The derivative at zero by central differences of sixth order."""
     weights = {1: 45, 2: -9, 3: 1}
     return sum(w * (function(k * step) - function(-k * step)) for k, w in weights.items()) / (60 * step)
+
+
+def _parts(value):
+    """The arrays and numbers in what a function returned."""
+    if isinstance(value, tuple | list):
+        for item in value:
+            yield from _parts(item)
+    elif value is not None:
+        yield value
+
+
+WEIGHTS = np.random.default_rng(7).uniform(0.5, 1.5, size=400)
+
+
+def weighted(value):
+    """A real number that depends on every element of the parts of ``value`` differently, on both parts if complex."""
+    total, first = 0.0, 0
+    for part in _parts(value):
+        flat = np.ravel(part)
+        weights = WEIGHTS[first : first + flat.size]
+        if flat.dtype.kind == "c":
+            total = total + np.sum(flat.real * weights) + np.sum(flat.imag * weights[::-1])
+        elif flat.dtype.kind in "fiub":
+            total = total + np.sum(flat * weights)
+        first += flat.size
+    return total
+
+
+def plain_parts(value):
+    return [np.array(getattr(part, "_value", part)) for part in _parts(value)]
+
+
+@pytest.fixture
+def check_call():
+    """A function that proves one call: value and type to the last bit, derivative by central differences.
+
+    ``call`` takes an array (or a number) and returns what the function under test returns. It is tried at two inputs, and
+    once in single precision.
+    """
+
+    def check_call(call, x, *, single=True, rtol=1e-7, atol=1e-8, shift=0.05):
+        gradients = []
+        for at in (x, x + shift):
+            direction = np.random.default_rng(0).normal(size=np.shape(at))
+            gradient = _values_agree(call, at)
+            gradients.append(gradient)
+            expected = central(lambda e, at=at, d=direction: weighted(call(at + e * d)), step=3e-4)
+            assert np.all(np.isfinite(gradient))
+            assert np.sum(gradient * direction) == pytest.approx(expected, rel=rtol, abs=atol)
+        if single:
+            narrow = _values_agree(call, x.astype(np.float32))
+            assert narrow.dtype == np.float32
+            scale = np.max(np.abs(gradients[0])) + 1e-3
+            assert np.max(np.abs(narrow - gradients[0])) < 5e-3 * scale
+
+    return check_call
+
+
+def _values_agree(call, at):
+    seen = []
+
+    def traced(u):
+        value = call(u)
+        seen.append((plain_parts(value), [part.__class__ for part in _parts(value)]))
+        return weighted(value) + 0 * np.sum(u)
+
+    _, gradient = value_and_grad(traced)(np.copy(at) if isinstance(at, np.ndarray) else at)
+    value = call(np.copy(at) if isinstance(at, np.ndarray) else at)
+    (found, classes) = seen[0]
+    for part, kind, expected in zip(found, classes, _parts(value), strict=True):
+        assert kind is expected.__class__
+        assert part.dtype == np.asarray(expected).dtype
+        assert np.array_equal(part, expected, equal_nan=part.dtype.kind in "fc")
+    return gradient
+
+
+@pytest.fixture
+def check_constant():
+    """A function that proves that no derivative flows through a call, and that its value is the plain one."""
+
+    def check_constant(call, x):
+        seen = []
+
+        def traced(u):
+            value = call(u)
+            seen.append(value)
+            assert not any(
+                getattr(getattr(part, "_node", None), "memory", _None).varied for part in _parts(value)
+            )
+            return np.sum(u)
+
+        _, gradient = value_and_grad(traced)(np.copy(x))
+        assert np.all(gradient == 1)
+        expected = call(np.copy(x))
+        for part, plain in zip(_parts(seen[0]), _parts(expected), strict=True):
+            assert part.__class__ is plain.__class__
+            assert np.array_equal(getattr(part, "_value", part), plain)
+
+    return check_constant
+
+
+class _None:
+    varied = False

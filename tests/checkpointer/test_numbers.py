@@ -10,7 +10,6 @@ import numpy
 import pytest
 
 from checkpointer import TraceError, grad, value_and_grad
-from checkpointer import math_names as math
 from checkpointer import numpy as np
 from checkpointer.runtime import as_complex, as_float
 
@@ -100,53 +99,6 @@ def test_complex_numbers_follow_the_convention_of_autograd(function):
     assert gradient == pytest.approx(d_re - 1j * d_im, rel=1e-8)
     example = autograd.grad(lambda z: anp.real(z**3))(z)
     assert grad(lambda z: (z**3).real)(z) == pytest.approx(example)
-
-
-ONE = {
-    name: x
-    for names, x in [
-        (
-            "asin atan sin cos tan sinh cosh tanh asinh exp expm1 erf erfc degrees radians fabs log1p acos atanh",
-            0.37,
-        ),
-        ("log log2 log10 sqrt acosh", 1.83),
-    ]
-    for name in names.split()
-}
-
-
-@pytest.mark.parametrize("name", ONE)
-def test_functions_of_math(name):
-    value, derivative = value_and_grad(getattr(math, name))(ONE[name])
-    assert value == getattr(plain_math, name)(ONE[name])
-    assert type(value) is float
-    assert derivative == pytest.approx(slope(getattr(plain_math, name), ONE[name]), rel=1e-9)
-
-
-@pytest.mark.parametrize("name", ["atan2", "copysign", "fmod", "hypot", "pow", "remainder", "log"])
-def test_functions_of_math_of_two_numbers(name):
-    x, y = 2.7, 1.1 if name != "log" else 3.1
-    function, original = getattr(math, name), getattr(plain_math, name)
-    d_x, d_y = grad(function, argnums=(0, 1))(x, y)
-    assert d_x == pytest.approx(slope(lambda t: original(t, y), x), rel=1e-9, abs=1e-9)
-    assert d_y == pytest.approx(slope(lambda t: original(x, t), y), rel=1e-9, abs=1e-9)
-    assert function(x, y) == original(x, y)
-
-
-def test_more_functions_of_math():
-    assert grad(lambda x: math.fsum([x, 2 * x, 3.0, x]))(0.5) == 4.0
-    assert grad(lambda x: math.hypot(x, 2 * x, 2 * x))(1.5) == pytest.approx(3.0)
-    assert grad(lambda x: x * math.floor(x) + math.ceil(x) + math.trunc(x) * math.pi)(2.5) == 2.0
-    assert (
-        grad(lambda x: x if math.isfinite(x) and not math.isnan(x) and math.isclose(x, 2.5) else 0.0)(2.5)
-        == 1.0
-    )
-    assert grad(lambda u: math.sin(u[:1].reshape(())))(numpy.array([0.3, 0.2])).tolist() == [
-        plain_math.cos(0.3),
-        0.0,
-    ]
-    with pytest.raises(TraceError, match=r"CKP201 math\.gamma"):
-        grad(math.gamma)(2.5)
 
 
 def test_what_python_does_with_numbers():

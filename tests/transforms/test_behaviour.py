@@ -87,7 +87,8 @@ def stub(monkeypatch):
     runtime.BREAK, runtime.CONTINUE, runtime.EXHAUSTED, runtime.Return = BREAK, CONTINUE, EXHAUSTED, Return
     runtime.differentiable = lambda function: function
     runtime.run_loop, runtime.run_while = run_loop, run_while
-    runtime.as_float, runtime.as_complex, runtime.type_of = float, complex, type
+    runtime.as_float, runtime.as_complex, runtime.type_of, runtime.sum_of = float, complex, type, sum
+    runtime.as_scalar = lambda kind, x: kind(x)
     monkeypatch.setitem(sys.modules, "checkpointer", package)
     monkeypatch.setitem(sys.modules, "checkpointer.runtime", runtime)
     monkeypatch.setitem(sys.modules, "checkpointer.math_names", math)
