@@ -45,7 +45,8 @@ def _quantile(name: str, scale: float) -> Any:
         if is_varied(q):
             counts = np.sum(~np.isnan(ranks), axis=-1)
             part = np.reshape(q, np.shape(q) + (1,) * counts.ndim) / scale * (counts - 1) - low
-        return _mixed(rows, low, part, np.shape(function(plain(a), plain(q), axis=axis, keepdims=keepdims)))
+        shape = np.shape(function(np.zeros(np.shape(a)), plain(q), axis=axis, keepdims=keepdims))
+        return _mixed(rows, low, part, shape)
 
     return composition
 

@@ -219,7 +219,7 @@ class TracedNumber(Box):  # type: ignore[misc]
     def __getitem__(self, index: Any) -> Any:
         if not isinstance(self._value, np.generic):
             raise TypeError(f"{type(self._value).__name__!r} object is not subscriptable")
-        return self if index == () else as_array(self)[index]
+        return self if isinstance(index, tuple) and not index else as_array(self)[index]
 
     @property
     def T(self) -> Any:  # noqa: N802  NumPy's name

@@ -72,7 +72,10 @@ def _bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
 
 def summed_by(places: Any, weights: Any, count: int) -> Any:
     """The sum of the weights that belong to each place."""
-    value = np.bincount(places, plain(weights), count)
+    numbers = plain(weights)
+    value = np.bincount(places, np.real(numbers), count)
+    if np.iscomplexobj(numbers):
+        value = value + 1j * np.bincount(places, np.imag(numbers), count)
     if not is_varied(weights):
         return value
     return result(tape_of(weights), value, lambda g: (g[places],), (weights._node,))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from checkpointer import creation
 from checkpointer.boxes import plain
 from checkpointer.registry import handles
 
@@ -19,6 +20,7 @@ def _apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: An
     found = [func1d(rows[(*place, Ellipsis)], *args, **kwargs) for place in np.ndindex(outer)]
     if not found:
         raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
+    found = [creation.asarray(one) if isinstance(one, list | tuple) else one for one in found]
     inner = np.shape(found[0])
     stacked = np.reshape(np.stack(found), outer + inner)
     places = range(len(outer), len(outer) + len(inner))

@@ -128,6 +128,7 @@ GRADIENTS = {
         lambda u: np.median(u, axis=0),
         lambda u: np.median(u, axis=1, keepdims=True),
         lambda u: np.median(u, (0, 1)),
+        lambda u: np.median(Z(u), axis=1),
     ],
     "nanmedian": [lambda u: np.nanmedian(holes(u)), lambda u: np.nanmedian(holes(u), axis=1)],
     "quantile": [
@@ -410,6 +411,7 @@ GRADIENTS = {
         lambda u: np.histogram(P, bins=4, weights=u),
         lambda u: np.histogram(P, 3, (-1, 1.5), weights=u, density=True),
         lambda u: np.histogram(u, [0.0, 0.31, 0.82, 2.0], weights=u),
+        lambda u: np.histogram(P, 3, weights=Z(u)),
     ],
     # polynomials and grids
     "polyval": [
@@ -482,6 +484,7 @@ GRADIENTS = {
         lambda u: np.apply_along_axis(lambda row: row[::-1] * row[0], 0, u),
         lambda u: np.apply_along_axis(np.convolve, 1, u, X, mode="same"),
         lambda u: np.apply_along_axis(np.outer, -1, u, X[:2]),
+        lambda u: np.apply_along_axis(lambda row: [row[0], row[1] ** 2], 1, u),
     ],
     "apply_over_axes": [
         lambda u: np.apply_over_axes(np.sum, u**2, [0, 1]),
@@ -490,6 +493,7 @@ GRADIENTS = {
     "piecewise": [
         lambda u: np.piecewise(u, [u < 0.52, u > 0.87], [lambda x: x**2, -1.0, np.sqrt]),
         lambda u: np.piecewise(u, [MASK], [np.sin, np.cos]),
+        lambda u: np.piecewise(u[0, 0], [u[0, 0] > 0.1], [lambda x: x**2, 0]),
         lambda u: np.piecewise(u, [MASK, ~MASK], [lambda x, k: k * x, lambda x, k: x - k], 3.0),
     ],
     # writers

@@ -3,7 +3,7 @@
 import numpy
 import pytest
 
-from checkpointer import grad, value_and_grad
+from checkpointer import Revolve, StoreAll, grad, value_and_grad
 from checkpointer import numpy as np
 
 M = numpy.array([[0.3, 0.5, 0.9, 0.2], [1.1, 0.7, 0.4, 0.8], [0.6, 1.2, 0.35, 0.95]])
@@ -285,3 +285,38 @@ EMPTY = {
 @pytest.mark.parametrize("name", EMPTY)
 def test_empty_arrays(name, check_call):
     check_call(lambda u: (EMPTY[name](u), u**2), M)
+
+
+def test_a_marked_loop_of_many_functions(load, check):
+    """Particles in a box: deposit, smooth, solve, interpolate, push; the work arrays are used again in every step."""
+    program = load("""
+        import numpy as np
+        from numpy.linalg import solve
+        from checkpointer import checkpointed
+
+        GRID = np.linspace(0.0, 1.0, 9)
+        MATRIX = 2.5 * np.eye(9) - np.eye(9, k=1) - np.eye(9, k=-1)
+
+        def f(u, scheme):
+            x, v = u[:4] % 1.0, 0.1 * u[4:]
+            density, work = np.zeros(9), np.empty(9)
+            for i in checkpointed(range(5), scheme):
+                density.fill(0.0)
+                cell = np.clip((x * 8).astype(int), 0, 7)
+                np.add.at(density, cell, 1 - (x * 8 - cell))
+                np.add.at(density, cell + 1, x * 8 - cell)
+                work[:] = np.convolve(density, [0.25, 0.5, 0.25], mode="same")
+                np.subtract(work, np.average(work, weights=1 + density), out=work)
+                field = -np.gradient(solve(MATRIX, work), 0.125, edge_order=2)
+                force = np.interp(x, GRID, field)
+                if np.linalg.norm([force[0], force[1]]) > 10:
+                    break
+                v += 0.01 * force / np.max([np.linalg.norm(force), 1.0])
+                np.putmask(v, v > 0.08, 0.9 * v)
+                x = (x + 0.05 * v) % 1.0
+                np.maximum.at(density, [0, 0, 3], x[:3])
+            return np.sum(x**2) + np.median(v) + np.trapezoid(density, GRID) + sum(float(y) for y in work)
+    """)
+    for x in (numpy.linspace(0.1, 0.95, 8), numpy.linspace(0.86, 0.13, 8)):
+        check(program, "f", x, Revolve(2))
+        check(program, "f", x, StoreAll())
