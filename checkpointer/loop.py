@@ -180,6 +180,7 @@ class Loop:
 
     def run_through(self) -> None:
         """Run the whole loop on plain arrays, without a schedule."""
+        self._audit = None  # nothing will be computed again
         with not_recording():
             self._first_sweep(0, sys.maxsize)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import linecache
+import os
 import re
 import sys
 import sysconfig
@@ -14,7 +15,6 @@ from checkpointer.active import active
 from checkpointer.errors import CheckpointerError, TraceError
 
 _OURS = frozenset(("autograd", "checkpointer", "contextlib", "numpy"))
-_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _TRACED = re.compile(
     r"Traced(Array|Number)|Object of type float(64)? is not JSON serializable|only supported on ndarray objects"
 )
@@ -97,7 +97,8 @@ def _is_ours(frame: FrameType) -> bool:
 @functools.lru_cache(maxsize=1024)
 def _is_installed(filename: str) -> bool:
     """Whether a file came with Python or was installed."""
-    return filename.startswith(_INSTALLED) or filename.startswith("<frozen")
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return filename.startswith("<frozen") or any(filename.startswith(folder + os.sep) for folder in folders)
 
 
 def _located(code: str, what: str, instead: str, place: Place | None) -> TraceError:
