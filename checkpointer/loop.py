@@ -156,7 +156,7 @@ class Loop:
         try:
             return stretch.pullback(adjoint)
         except TraceError as error:
-            raise at_function(error, self.step.__code__, f", in step {step} of this loop") from error
+            raise at_function(error, self.step, f", in step {step} of this loop") from error
 
     # --- running steps ---------------------------------------------------------------------------------------------
 

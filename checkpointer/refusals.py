@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import linecache
 import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterator
-from types import CodeType, FrameType, TracebackType
+from collections.abc import Callable, Iterator
+from types import FrameType, TracebackType
+from typing import Any
 
 from checkpointer.active import active
 from checkpointer.errors import CheckpointerError, TraceError
@@ -54,9 +56,10 @@ def refusal_behind(error: Exception, swallowed: Exception | None) -> Exception |
     )
 
 
-def at_function(error: TraceError, code: CodeType, where: str = "") -> TraceError:
+def at_function(error: TraceError, function: Callable[..., Any], where: str = "") -> TraceError:
     """An error of the way back, where no line of the user's runs, with the place of the function that it is about."""
-    if error.filename:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if error.filename or code is None:
         return error
     filename, line = code.co_filename, code.co_firstlineno
     text = linecache.getline(filename, line).rstrip("\n")
