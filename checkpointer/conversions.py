@@ -36,12 +36,9 @@ def as_complex(x: Any) -> Any:
 
 def _checked(x: Any, value: Any) -> Any:
     """The converted value; a text must not hold a number that is being differentiated."""
-    if isinstance(x, str) and active.tape is not None and active.tape.printed:
-        digits = max(1, sum(map(str.isdigit, x.lower().partition("e")[0].lstrip("+-0."))))
+    if isinstance(x, str) and active.tape is not None:
         for number in active.tape.printed:
-            if number == value or (
-                not isinstance(number, complex) and float(f"{number:.{min(digits, 17)}g}") == value
-            ):
+            if number == value or _is_text_of(number, x, value):
                 raise refuse(
                     "CKP224",
                     f"{x!r} is read as a number, and seems to be the text of one that is being differentiated, whose"
@@ -49,6 +46,12 @@ def _checked(x: Any, value: Any) -> Any:
                     "use the number itself, or round() where it is to be rounded",
                 )
     return value
+
+
+def _is_text_of(number: Any, text: str, value: Any) -> bool:
+    """Whether a text says a number, rounded; one digit alone may be anything's."""
+    digits = sum(map(str.isdigit, text.lower().partition("e")[0].strip().lstrip("+-0.")))
+    return 1 < digits < 20 and not isinstance(number, complex) and float(f"{number:.{digits}g}") == value
 
 
 def as_scalar(kind: type, x: Any) -> Any:

@@ -146,9 +146,8 @@ class _Call:
         self._args = list(args)
         self._kwargs = dict(kwargs)
         self._tape = Tape()
-        underlying = _underlying(function)
-        self._code = inspect.unwrap(underlying).__code__
-        self._state = State([underlying], [self._args, self._kwargs, *_instances(function)])
+        self._function = _underlying(function)
+        self._state = State([self._function], [self._args, self._kwargs, *_instances(function)])
         self._selected.separate(self._state, self._args, self._kwargs)
         self.value = self._run(function)
         self._selected.check_separated()
@@ -189,7 +188,7 @@ class _Call:
             with knowing_traced_values():
                 self._tape.reverse()
         except TraceError as error:
-            raise at_function(error, self._code) from error
+            raise at_function(error, self._function) from error
         finally:
             after.restore()
             self._selected.put_back()

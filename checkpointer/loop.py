@@ -155,7 +155,7 @@ class Loop:
         try:
             return stretch.pullback(adjoint)
         except TraceError as error:
-            raise at_function(error, self.step.__code__, f", in step {step} of this loop") from error
+            raise at_function(error, self.step, f", in step {step} of this loop") from error
 
     # --- running steps ---------------------------------------------------------------------------------------------
 
@@ -179,6 +179,7 @@ class Loop:
 
     def run_through(self) -> None:
         """Run the whole loop on plain arrays, without a schedule."""
+        self._audit = None  # nothing will be computed again
         with not_recording():
             self._first_sweep(0, sys.maxsize)
 

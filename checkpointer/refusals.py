@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import linecache
+import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterator
-from types import CodeType, FrameType, TracebackType
+from collections.abc import Callable, Iterator
+from types import FrameType, TracebackType
+from typing import Any
 
 from checkpointer.active import active
 from checkpointer.errors import CheckpointerError, TraceError
 
 _OURS = frozenset(("autograd", "checkpointer", "contextlib", "numpy"))
-_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _TRACED = re.compile(
     r"Traced(Array|Number)|Object of type float(64)? is not JSON serializable|only supported on ndarray objects"
 )
@@ -54,9 +56,10 @@ def refusal_behind(error: Exception, swallowed: Exception | None) -> Exception |
     )
 
 
-def at_function(error: TraceError, code: CodeType, where: str = "") -> TraceError:
+def at_function(error: TraceError, function: Callable[..., Any], where: str = "") -> TraceError:
     """An error of the way back, where no line of the user's runs, with the place of the function that it is about."""
-    if error.filename:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if error.filename or code is None:
         return error
     filename, line = code.co_filename, code.co_firstlineno
     text = linecache.getline(filename, line).rstrip("\n")
@@ -97,7 +100,8 @@ def _is_ours(frame: FrameType) -> bool:
 @functools.lru_cache(maxsize=1024)
 def _is_installed(filename: str) -> bool:
     """Whether a file came with Python or was installed."""
-    return filename.startswith(_INSTALLED) or filename.startswith("<frozen")
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return filename.startswith("<frozen") or any(filename.startswith(folder + os.sep) for folder in folders)
 
 
 def _located(code: str, what: str, instead: str, place: Place | None) -> TraceError:

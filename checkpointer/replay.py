@@ -172,7 +172,7 @@ def deaf_file(stream: Any) -> Any:
 
 def is_standard_stream(value: Any) -> bool:
     """Whether a file is one of the process's own."""
-    return any(original_of(value) is original_of(getattr(sys, name)) for name in _STREAMS)
+    return any(original_of(value) is original_of(getattr(sys, name, None)) for name in _STREAMS)
 
 
 _lock = threading.Lock()
@@ -197,7 +197,7 @@ def quiet_replay() -> Iterator[None]:
 
 def _muffle() -> None:
     for name in _STREAMS:
-        stream = getattr(sys, name)
+        stream = getattr(sys, name, None)
         if stream is not None and type(stream) is not Quiet:
             setattr(sys, name, Quiet(stream, lambda stream=stream: deaf_file(stream)))  # type: ignore[misc]
     logging.Logger.callHandlers = _muffled(logging.Logger.callHandlers)  # type: ignore[method-assign]
@@ -207,7 +207,9 @@ def _muffle() -> None:
 def _unmuffle() -> None:
     """Take the stand-ins away; one that somebody else holds by now passes everything on."""
     for name in _STREAMS:
-        setattr(sys, name, original_of(getattr(sys, name)))
+        stream = getattr(sys, name, None)
+        if type(stream) is Quiet:
+            setattr(sys, name, stream._original)
     logging.Logger.callHandlers = _heard(logging.Logger.callHandlers)  # type: ignore[method-assign]
     warnings.showwarning = _heard(warnings.showwarning)
 
