@@ -21,6 +21,7 @@ Replacements = dict[str, Callable[..., Any]]
 _lock = threading.Lock()
 _users = 0
 _modules: list[tuple[dict[str, Any], dict[str, Any], Replacements]] = []
+_classes: list[tuple[type, dict[str, Any], Replacements]] = []
 
 
 def names_of(original: ModuleType) -> dict[str, Any]:
@@ -31,8 +32,20 @@ def names_of(original: ModuleType) -> dict[str, Any]:
 def register(namespace: dict[str, Any], original: ModuleType, replacements: Replacements) -> None:
     """Make ``namespace``, the globals of a module, a drop-in for ``original``."""
     names = names_of(original)
-    namespace.update(names)
-    _modules.append((namespace, {name: names[name] for name in replacements}, replacements))
+    with _lock:
+        namespace.update(names)
+        _modules.append((namespace, {name: names[name] for name in replacements}, replacements))
+        _switch(bool(_users))
+
+
+def register_methods(cls: type, replacements: Replacements) -> None:
+    """Let a class of a library have other methods while something is differentiated.
+
+    That is for objects which exist before anything is differentiated, and whose methods hand arrays to compiled code.
+    """
+    with _lock:
+        _classes.append((cls, {name: vars(cls)[name] for name in replacements}, replacements))
+        _switch(bool(_users))
 
 
 @contextmanager
@@ -50,5 +63,13 @@ def _use(change: int) -> None:
     with _lock:
         before, _users = _users, _users + change
         if bool(before) != bool(_users):
-            for namespace, originals, replacements in _modules:
-                namespace.update(replacements if _users else originals)
+            _switch(bool(_users))
+
+
+def _switch(knowing: bool) -> None:
+    """Put all replacements in place, or all originals."""
+    for namespace, originals, replacements in _modules:
+        namespace.update(replacements if knowing else originals)
+    for cls, methods, others in _classes:
+        for name, method in (others if knowing else methods).items():
+            setattr(cls, name, method)

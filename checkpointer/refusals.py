@@ -11,7 +11,7 @@ from checkpointer.errors import TraceError
 
 
 def user_frame() -> FrameType | None:
-    """The innermost frame that is the user's: in no file of checkpointer, autograd or NumPy."""
+    """The innermost frame that is the user's: in no file of checkpointer, autograd, NumPy or SciPy."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _is_foreign(frame):
         frame = frame.f_back
@@ -20,7 +20,7 @@ def user_frame() -> FrameType | None:
 
 def _is_foreign(frame: FrameType) -> bool:
     package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return package in {"autograd", "checkpointer", "contextlib", "numpy"}
+    return package in {"autograd", "checkpointer", "contextlib", "numpy", "scipy"}
 
 
 def refuse(code: str, what: str, instead: str) -> TraceError:

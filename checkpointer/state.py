@@ -12,6 +12,7 @@ import array
 import collections
 import dataclasses
 import functools
+import importlib
 import io
 import types
 from collections import deque
@@ -25,6 +26,7 @@ from checkpointer.containers import (
     Container,
     Deque,
     Dict,
+    Held,
     List,
     Numbers,
     ObjectArray,
@@ -32,6 +34,8 @@ from checkpointer.containers import (
     RandomState,
     Set,
     Slots,
+    SparseMatrix,
+    is_sparse,
 )
 from checkpointer.memory import Array, root_of
 from checkpointer.reach import CodeReach, is_foreign
@@ -93,7 +97,7 @@ _NAMESPACES = (
     collections.UserList,
     collections.ChainMap,
 )
-_OBJECTS = (Dict, List, Deque, Set, Slots, Partial, Numbers, ObjectArray, RandomState)
+_OBJECTS = (Dict, List, Deque, Set, Slots, Partial, Numbers, ObjectArray, RandomState, SparseMatrix)
 
 
 class Leaf:
@@ -318,8 +322,19 @@ class _Walk:
             isinstance(value, _ITERATORS) or is_foreign(type(value).__module__)
         ):
             self._refuse(_iterator, value, name)
+        elif is_sparse(value):
+            self._sparse(value, name)
         else:
             self._instance(value, name)
+
+    def _sparse(self, value: Any, name: str) -> None:
+        """A SciPy sparse matrix, with the arrays that it is made of."""
+        importlib.import_module("checkpointer.scipy.matrices")  # its methods have to know about traced values
+        matrix = SparseMatrix(value, name)
+        for array in matrix.structure():
+            root = root_of(array)
+            self.found.roots.setdefault(id(root), root)
+        self._push_data(matrix)
 
     def _refuse(self, error: Callable[[Any, str], Exception], value: Any, name: str) -> None:
         if not self.lenient:
@@ -344,7 +359,7 @@ class _Walk:
 
     def _instance(self, value: Any, name: str) -> None:
         cls = type(value)
-        known = dataclasses.is_dataclass(cls) or isinstance(value, _NAMESPACES)
+        known = dataclasses.is_dataclass(cls) or isinstance(value, _NAMESPACES) or hasattr(cls, "tocoo")
         if is_foreign(cls.__module__) and not known:
             return
         self._attributes(value, name)
