@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,7 @@ def drop_in(
     """
     names = {name: getattr(original, name) for name in dir(original) if not name.startswith("__")}
     for name, value in names.items():
-        if isinstance(value, FunctionType | BuiltinFunctionType | functools._lru_cache_wrapper):
+        if callable(value) and not isinstance(value, type | np.ufunc):
             label = f"{original.__name__}.{name}"
             names[name] = aware(value, label, *rules.get(name, (frozenset(), None)), instead=instead)
     return names

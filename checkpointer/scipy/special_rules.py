@@ -16,6 +16,7 @@ import scipy.special as sp
 from checkpointer import rules as numpy_rules
 from checkpointer.creation import asarray
 from checkpointer.refusals import refuse
+from checkpointer.rules import unbroadcast
 from checkpointer.scipy.aware import INSTEAD, Call, Rules, with_value
 
 RULES = Rules(sp)
@@ -80,7 +81,6 @@ elementwise("betaln", lambda y, a, b: sp.psi(a) - sp.psi(a + b), lambda y, a, b:
 elementwise("gammainc", None, lambda y, a, x: np.exp(sp.xlogy(a - 1, x) - x - sp.gammaln(a)))
 elementwise("gammaincc", None, lambda y, a, x: -np.exp(sp.xlogy(a - 1, x) - x - sp.gammaln(a)))
 elementwise("betainc", None, None, lambda y, a, b, x: np.exp(sp.xlogy(a - 1, x) + sp.xlog1py(b - 1, -x) - sp.betaln(a, b)))
-elementwise("zeta", None, lambda y, x, q: -x * sp.zeta(x + 1, q))
 
 # logistic functions and logarithms
 elementwise("expit", lambda y, x: y * (1 - y))
@@ -134,7 +134,6 @@ elementwise("expn", None, lambda y, n, x: -sp.expn(n - 1, x))
 elementwise("spence", lambda y, x: np.where(x == 1, -1.0, np.log(x) / np.where(x == 1, 1.0, 1 - x)))
 elementwise("ellipk", lambda y, m: (sp.ellipe(m) / (1 - m) - y) / (2 * m))
 elementwise("ellipe", lambda y, m: (y - sp.ellipk(m)) / (2 * m))
-elementwise("lambertw", lambda y, z, *rest: y / (z * (1 + y)))
 
 
 def _complex_psi() -> Any:
@@ -145,6 +144,25 @@ def _samples(call: Call, name: str) -> tuple[Any, Any]:
     """The exponents without their maximum, and the axis."""
     highest = np.max(call[name], axis=call["axis"], keepdims=True)
     return asarray(call.given[name]) - np.where(np.isfinite(highest), highest, 0.0), call["axis"]
+
+
+@rule("polygamma", "x")
+def _polygamma(call: Call) -> Any:
+    n, x = call["n"], call["x"]
+    return call.record(call.run(), x=lambda g: unbroadcast(g * sp.polygamma(np.add(n, 1), x), x))
+
+
+@rule("zeta", "q")
+def _zeta(call: Call) -> Any:
+    call.need("assign the result", out=None)
+    x, q = call["x"], call["q"]
+    return call.record(call.run(), q=lambda g: unbroadcast(-g * x * sp.zeta(np.add(x, 1), q), q))
+
+
+@rule("lambertw", "z")
+def _lambertw(call: Call) -> Any:
+    value, z = call.run(), call["z"]
+    return call.record(value, z=lambda g: unbroadcast(g * np.exp(-value) / (1 + value), z))
 
 
 @rule("softmax", "x")
