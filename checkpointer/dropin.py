@@ -10,6 +10,8 @@ A name that a program imports *from* NumPy is bound once and for all, so `checkp
 
 from __future__ import annotations
 
+import importlib
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,7 +52,9 @@ def register_methods(cls: type, replacements: Replacements) -> None:
 
 @contextmanager
 def knowing_traced_values() -> Iterator[None]:
-    """Let the drop-in modules know about traced values."""
+    """Let the drop-in modules know about traced values, and SciPy's sparse matrices where there are any."""
+    if "scipy.sparse" in sys.modules:
+        importlib.import_module("checkpointer.scipy.matrices")
     _use(+1)
     try:
         yield

@@ -12,7 +12,6 @@ import array
 import collections
 import dataclasses
 import functools
-import importlib
 import io
 import types
 from collections import deque
@@ -96,6 +95,7 @@ _NAMESPACES = (
     collections.UserDict,
     collections.UserList,
     collections.ChainMap,
+    Held,
 )
 _OBJECTS = (Dict, List, Deque, Set, Slots, Partial, Numbers, ObjectArray, RandomState, SparseMatrix)
 
@@ -287,7 +287,9 @@ class _Walk:
 
     def _object(self, value: Any, name: str) -> None:
         """A container, an object or code that was not met before."""
-        if isinstance(value, dict):
+        if hasattr(type(value), "tocoo"):
+            self._sparse(value, name)
+        elif isinstance(value, dict):
             self._push_data(Dict(value, name))
             self._elements(value, name)
             self._attributes(value, name)
@@ -322,14 +324,14 @@ class _Walk:
             isinstance(value, _ITERATORS) or is_foreign(type(value).__module__)
         ):
             self._refuse(_iterator, value, name)
-        elif is_sparse(value):
-            self._sparse(value, name)
         else:
             self._instance(value, name)
 
     def _sparse(self, value: Any, name: str) -> None:
-        """A SciPy sparse matrix, with the arrays that it is made of."""
-        importlib.import_module("checkpointer.scipy.matrices")  # its methods have to know about traced values
+        """A SciPy sparse matrix, with the arrays that it is made of; some have lists or a dict in their place."""
+        if not is_sparse(value):
+            self._attributes(value, name)
+            return
         matrix = SparseMatrix(value, name)
         for array in matrix.structure():
             root = root_of(array)
@@ -359,7 +361,7 @@ class _Walk:
 
     def _instance(self, value: Any, name: str) -> None:
         cls = type(value)
-        known = dataclasses.is_dataclass(cls) or isinstance(value, _NAMESPACES) or hasattr(cls, "tocoo")
+        known = dataclasses.is_dataclass(cls) or isinstance(value, _NAMESPACES)
         if is_foreign(cls.__module__) and not known:
             return
         self._attributes(value, name)

@@ -116,11 +116,13 @@ def _depends(value: Any) -> bool:
 
 def adopted(tape: Tape, value: Any, sources: Sequence[Any] = ()) -> Any:
     """A result that no derivative flows through, its arrays watched by the tape because somebody may write to them."""
-    if type(value) is np.ndarray:
+    if type(value) is np.ndarray and value.dtype.kind in "biufc":
         view = view_of(value, sources)
         return constant(tape, value) if view is None else view
     if type(value) in (tuple, list):
         return type(value)(adopted(tape, item, sources) for item in value)
+    if is_sparse(value):
+        value.data = adopted(tape, value.data, sources)
     return value
 
 
@@ -134,7 +136,7 @@ def traced_values(value: Any) -> Iterator[Any]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from traced_values(item)
-    elif isinstance(value, dict):
+    elif type(value) is dict:  # a dok_matrix is one as well
         for item in value.values():
             yield from traced_values(item)
     elif isinstance(value, np.ndarray) and value.dtype == object:
@@ -161,14 +163,15 @@ def concrete(value: Any) -> Any:
 def unwatched(matrix: Any) -> Any:
     """A sparse matrix as SciPy knows it. It shares the arrays of one that the tape watches.
 
-    SciPy may sort what a matrix stores behind the scenes, so one that is not in order is copied.
+    SciPy may sort the arrays of a compressed matrix behind the scenes, so one that is not in order is copied.
     """
-    if not is_traced(matrix.data):
+    if not is_traced(vars(matrix).get("data")):
         return matrix
     made = object.__new__(type(matrix))
     vars(made).update({key: value for key, value in vars(matrix).items() if key != DROPPED})
     made.data = matrix.data._value
-    return made if getattr(made, "has_canonical_format", True) else made.copy()
+    in_order = made.format in ("coo", "dia") or made.has_canonical_format
+    return made if in_order else made.copy()
 
 
 # --- a call with differentiated arguments ------------------------------------------------------------------------

@@ -147,8 +147,21 @@ def assembled(matrix: Any, entries: Entries) -> Any:
     """Let the data of a plain matrix be traced: it was made by SciPy, and is the sum of these triplets."""
     if not is_varied(entries.values):
         return matrix
+    if not is_sparse(matrix):
+        raise refuse(
+            "CKP201",
+            f"a {type(matrix).__name__}, which keeps its entries in lists or a dict, would be made of values that are being"
+            " differentiated",
+            "call tocsr() before the operation",
+        )
+    if matrix.data.dtype.kind not in "fc":
+        return matrix
     numbers = numbered(matrix)
     keys = numbers.row.astype(np.int64) * entries.shape[1] + numbers.col
+    if np.array_equal(keys, entries.keys):
+        places = numbers.data - 1
+        matrix.data = record(matrix.data, (entries.values, lambda g: g.reshape(-1)[places]))
+        return matrix
     order = np.argsort(keys)
     if np.any(np.diff(keys[order]) == 0):
         raise refuse(
@@ -163,22 +176,20 @@ def assembled(matrix: Any, entries: Entries) -> Any:
     def pullback(g: Any) -> Any:
         return np.where(stored, g.reshape(-1)[places], 0) if g.size else np.zeros(len(stored))
 
-    data, values = matrix.data, entries.values
-    if data.dtype.kind in "fc":
-        matrix.data = record(data, (values, pullback))
+    matrix.data = record(matrix.data, (entries.values, pullback))
     if not stored.all():
         rest = entries.chosen(~stored)
         setattr(matrix, DROPPED, Dropped(rest.rows, rest.columns, rest.values, rest.shape))
     return matrix
 
 
-def watched(matrix: Any, source: Any) -> Any:
-    """A plain matrix that shares its data with one that the tape watches is watched, too."""
-    if is_traced(source) and not is_traced(matrix.data):
-        view = view_of(matrix.data, [source])
-        if view is not None:
-            matrix.data = view
-    return matrix
+def shares(matrix: Any, source: Any) -> bool:
+    """Whether a plain matrix has its data in the memory of a traced array; then the tape watches it from now on."""
+    view = view_of(matrix.data, [source])
+    if view is None:
+        return False
+    matrix.data = view
+    return True
 
 
 def product(left: Entries, right: Entries) -> Entries:

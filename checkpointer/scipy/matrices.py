@@ -32,7 +32,7 @@ from checkpointer.scipy.entries import (
     numbered,
     product,
     sampled,
-    watched,
+    shares,
 )
 
 Method = Callable[..., Any]
@@ -98,22 +98,13 @@ def _answer(name: str, original: Method, self: Any, args: tuple[Any, ...], kwarg
     if value is shallow:
         return self
     if not varied or name in _STRUCTURAL:
-        return _constant(value, self)
+        return adopted(active.tape, value, [self.data] if is_sparse(self) else [])
     rule = RULES.get(name)
     if rule is None:
         raise _unknown(self, name)
-    if is_sparse(value) and not hasattr(self, DROPPED):
-        value = watched(value, self.data)
-        if is_traced(value.data):
-            return value  # the same entries in the same memory
+    if is_sparse(value) and is_sparse(self) and not hasattr(self, DROPPED) and shares(value, self.data):
+        return value  # the same entries in the same memory
     return rule(value, self, *args, **kwargs)
-
-
-def _constant(value: Any, matrix: Any) -> Any:
-    """A result that no derivative flows through, watched where it shares the memory of the matrix."""
-    if is_sparse(value):
-        return watched(value, matrix.data)
-    return adopted(active.tape, value, [matrix.data] if is_sparse(matrix) else [])
 
 
 def _unknown(matrix: Any, name: str) -> TraceError:
@@ -152,10 +143,11 @@ def _init(original: Method, self: Any, arg1: Any = None, *args: Any, **kwargs: A
         if any(map(is_varied, traced_values(arg1))):
             raise _unknown(self, "__init__")
         return
-    watched(self, source)
-    if is_traced(self.data) or not is_varied(source) or self.data.dtype.kind not in "fc":
+    if shares(self, source) or self.data.dtype.kind not in "fc":
         return
-    if isinstance(arg1, tuple) and self.data.size == source.size and _as_given(self, arg1):
+    if not is_varied(source):
+        adopted(active.tape, self)
+    elif isinstance(arg1, tuple) and self.data.size == source.size and _as_given(self, arg1):
         self.data = record(self.data, (source, lambda g: g))
     elif ss.issparse(arg1):
         assembled(self, entries_of(arg1))
@@ -187,12 +179,6 @@ def _as_given(matrix: Any, arg1: tuple[Any, ...]) -> bool:
 def _converted(value: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
     if not is_sparse(value):
         raise _unknown(self, f"to{value.format}")
-    same = value.format == self.format and value.data.shape == self.data.shape
-    if value.data.dtype.kind not in "fc":
-        return value
-    if same and getattr(unwatched(self), "has_sorted_indices", True) and not hasattr(self, DROPPED):
-        value.data = record(value.data, (self.data, lambda g: g))
-        return value
     return assembled(value, entries_of(self))
 
 
