@@ -409,7 +409,11 @@ class SparseMatrix(Container):
         found: list[np.ndarray[Any, Any]] = []
         for key, value in vars(self.owner).items():
             if key != "data":
-                found += [item for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, np.ndarray)]
+                found += [
+                    item
+                    for item in (value if isinstance(value, tuple) else (value,))
+                    if isinstance(item, np.ndarray)
+                ]
         return found
 
 

@@ -333,8 +333,8 @@ class _Walk:
             self._attributes(value, name)
             return
         matrix = SparseMatrix(value, name)
-        for array in matrix.structure():
-            root = root_of(array)
+        for part in matrix.structure():
+            root = root_of(part)
             self.found.roots.setdefault(id(root), root)
         self._push_data(matrix)
 

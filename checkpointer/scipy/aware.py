@@ -5,8 +5,8 @@ SciPy's functions hand their arguments to compiled code and take no part in NumP
 that they cost where nothing is differentiated, which does not show beside what SciPy itself does; so there is
 one form for ``linalg.solve`` and for ``from scipy.linalg import solve``.
 
-A rule is written for a `Call`. It computes the value with SciPy itself, and records for each argument that may
-be differentiated a *pullback*: the transpose of the derivative, in autograd's convention for complex numbers (no conjugates).
+A rule is written for a `Call`. It computes the value with SciPy itself, and records for each argument that may be
+differentiated a *pullback*: the transpose of the derivative, without conjugates, which is autograd's convention.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from checkpointer.active import active
+from checkpointer.arrays import TracedArray
 from checkpointer.boxes import constant, is_traced, is_varied, result, results, view_of
 from checkpointer.containers import DROPPED, is_sparse
 from checkpointer.errors import TraceError
@@ -88,13 +89,38 @@ def aware(
         if not any(map(is_varied, traced_values((args, kwargs)))):
             if any(_depends(arg) for arg in (*args, *kwargs.values())):
                 raise _refusal(label, "was given a function that depends on a value", instead)
-            value = original(*concrete(args), **concrete(kwargs))
-            return adopted(tape, value, list(traced_values((args, kwargs))))
+            return _constant(tape, original, label, args, kwargs)
         if rule is None:
             raise _refusal(label, "was called on a value", instead)
-        return rule(Call(original, label, arguments, args, kwargs))
+        call = Call(original, label, arguments, args, kwargs)
+        return call.overwritten(rule(call))
 
     return function
+
+
+def _constant(tape: Tape, original: Callable[..., Any], label: str, args: Any, kwargs: Any) -> Any:
+    """A call without differentiated values."""
+    sources = list(traced_values((args, kwargs)))
+    if not sources or not _may_write(original):
+        return adopted(tape, original(*concrete(args), **concrete(kwargs)), sources)
+    call = Call(original, label, frozenset(), args, kwargs)
+    output = next((name for name in ("output", "out") if is_traced(call.given.get(name))), None)
+    if output is None:
+        return call.overwritten(adopted(tape, call.run(), sources))
+    target = call.given[output]
+    call.given[output] = target._value.copy()
+    target[...] = call.run()
+    return target
+
+
+@functools.lru_cache(maxsize=512)
+def _may_write(function: Callable[..., Any]) -> bool:
+    """Whether a function has an option that lets it write to an argument."""
+    try:
+        names = signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    return any(name in ("output", "out") or name.startswith("overwrite_") for name in names)
 
 
 def _refusal(label: str, what: str, instead: str) -> TraceError:
@@ -179,6 +205,7 @@ def unwatched(matrix: Any) -> Any:
 
 @functools.lru_cache(maxsize=512)
 def signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature, found once."""
     return inspect.signature(function)
 
 
@@ -201,24 +228,51 @@ class Call:
         self._bound = signature(original).bind(*args, **kwargs)
         self._bound.apply_defaults()
         self.given: dict[str, Any] = self._bound.arguments
+        self._trials: dict[str, Any] = {}
         for name, value in self.given.items():
-            if name.startswith("overwrite_"):
-                self.given[name] = False  # what is kept for the way back must not be overwritten
+            target = name.removeprefix("overwrite_")
+            if target != name and value:
+                self._spare(name, target)
             elif name not in arguments and any(map(is_varied, traced_values(value))):
                 raise refuse(
                     "CKP201",
-                    f"{label} was given a value that is being differentiated as {name!r}, for which it has no derivative rule",
+                    f"{label} was given a value that is being differentiated as {name!r}, for which it has no rule",
                     INSTEAD,
                 )
 
+    def _spare(self, option: str, name: str) -> None:
+        """Let SciPy overwrite a copy of an argument; what becomes of it is written to the argument by `overwritten`."""
+        target = self.given.get(name)
+        if type(target) is TracedArray:
+            self._trials[name] = target._value.copy(order="K")
+        else:
+            self.given[option] = False
+
+    def overwritten(self, made: Any) -> Any:
+        """The result, and the arguments as SciPy leaves them where it is allowed to overwrite them."""
+        for name, trial in self._trials.items():
+            target = self.given[name]
+            if type(made) is TracedArray and np.may_share_memory(made._value, trial):
+                target[...] = made  # SciPy returns the argument itself
+                made = target
+            elif trial.tobytes() != target._value.tobytes():
+                target[...] = trial
+        return made
+
     def __getitem__(self, name: str) -> Any:
         given = self.given[name]
+        if isinstance(given, tuple):
+            return tuple(keep(concrete(part)) for part in given)
         return given._value if is_traced(given) else keep(concrete(given))
 
     def run(self) -> Any:
         """What SciPy computes."""
-        bound = self._bound
-        return self.original(*concrete(bound.args), **concrete(bound.kwargs))
+        given = dict(self.given)
+        self.given.update(self._trials)
+        try:
+            return self.original(*concrete(self._bound.args), **concrete(self._bound.kwargs))
+        finally:
+            self.given.update({name: given[name] for name in self._trials})
 
     def refuse(self, what: str, instead: str) -> TraceError:
         """The refusal of a way to call the function, to be raised."""

@@ -1,9 +1,9 @@
 """What a sparse matrix consists of, as traced values: triplets of row, column and entry.
 
-A differentiated sparse matrix is an object of SciPy's own class whose ``data`` is a traced array. SciPy computes every result
-on concrete matrices, so values, formats and the order of the entries are its own. Beside that the same operation
-is done on the triplets, with NumPy on traced values, and `assembled` connects the two: an entry that SciPy stores is the sum of
-the triplets at its place.
+A differentiated sparse matrix is an object of SciPy's own class whose ``data`` is a traced array. SciPy computes every
+result on concrete matrices, so values, formats and the order of the entries are its own. Beside that the same operation is
+done on the triplets, with NumPy on traced values, and `assembled` connects the two: an entry that SciPy stores is the sum
+of the triplets at its place.
 
 SciPy drops entries that come out as exactly zero. Their derivatives are not zero, so they stay with the matrix apart.
 """
@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from checkpointer.arrays import TracedArray
 from checkpointer.boxes import is_traced, is_varied, plain, view_of
 from checkpointer.containers import DROPPED, is_sparse
 from checkpointer.memory import Memory
-from checkpointer.arrays import TracedArray
 from checkpointer.refusals import refuse
 from checkpointer.scipy.aware import record, unwatched
 from checkpointer.tape import Operation, node_of
@@ -98,8 +98,8 @@ class Dropped(Entries):
 def _incomplete(g: Any) -> Any:
     raise refuse(
         "CKP223",
-        "a sparse matrix in the loop's state was made of differentiated values of which some are exactly zero; SciPy does not"
-        " store these, and their derivative would be lost between two iterations",
+        "a sparse matrix in the loop's state was made of differentiated values of which some are exactly zero; SciPy does"
+        " not store these, and their derivative would be lost between two iterations",
         "assemble the matrix in the iteration that uses it, or keep the array of its values and assemble it from there",
     )
 
@@ -201,7 +201,9 @@ def product(left: Entries, right: Entries) -> Entries:
     offset = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
     second = order[np.repeat(starts[left.columns], counts) + offset]
     values = left.values[first] * right.values[second]
-    return Entries(left.rows[first], right.columns[second], values, (left.shape[0], right.shape[1])).added_up()
+    return Entries(
+        left.rows[first], right.columns[second], values, (left.shape[0], right.shape[1])
+    ).added_up()
 
 
 def sampled(rows: Any, columns: Any, left: Any, right: Any) -> Any:

@@ -1,8 +1,8 @@
 """``splu``, ``spilu`` and ``factorized``: factors that know the matrix that they were made of.
 
-SciPy's own ``SuperLU`` is an opaque object of a compiled type. These functions always return a thin cover of one: factors that
-are made in one iteration and used in later ones carry the derivative with respect to their matrix, which is part of the
-loop's state (`checkpointer.containers.Held`).
+SciPy's own ``SuperLU`` is an opaque object of a compiled type. These functions always return a thin cover of one: factors
+that are made in one iteration and used in later ones carry the derivative with respect to their matrix, which is part of
+the loop's state (`checkpointer.containers.Held`).
 """
 
 from __future__ import annotations

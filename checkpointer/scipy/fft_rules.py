@@ -46,14 +46,9 @@ def _axes(call: Call, ndim: int) -> tuple[int, ...]:
     return tuple(axis % ndim for axis in np.atleast_1d(axes).tolist())
 
 
-def _alone(call: Call) -> None:
-    call.given["overwrite_x"] = False
-    call.need("leave plan away", plan=None)
-
-
 @rule("fft ifft fft2 ifft2 fftn ifftn", "x")
 def _fft(call: Call) -> Any:
-    _alone(call)
+    call.need("leave plan away", plan=None)
     x, value = np.asarray(call["x"]), call.run()
     axes, norm = _axes(call, x.ndim), call["norm"]
     transform = sf.ifftn if call.original.__name__.startswith("i") else sf.fftn
@@ -62,7 +57,7 @@ def _fft(call: Call) -> Any:
 
 @rule("rfft rfft2 rfftn", "x")
 def _rfft(call: Call) -> Any:
-    _alone(call)
+    call.need("leave plan away", plan=None)
     x, value = np.asarray(call["x"]), call.run()
     axes, norm = _axes(call, x.ndim), call["norm"]
     lengths = call["n"] if "n" in call.given else call["s"]
@@ -77,7 +72,7 @@ def _rfft(call: Call) -> Any:
 
 @rule("irfft irfft2 irfftn", "x")
 def _irfft(call: Call) -> Any:
-    _alone(call)
+    call.need("leave plan away", plan=None)
     x, value = np.asarray(call["x"]), call.run()
     axes, norm = _axes(call, x.ndim), call["norm"]
     last, length = axes[-1], value.shape[axes[-1]]
@@ -132,7 +127,7 @@ _INVERSE = {1: 1, 2: 3, 3: 2, 4: 4}
 
 @rule("dct idct dctn idctn dst idst dstn idstn", "x")
 def _trigonometric(call: Call) -> Any:
-    _alone(call)
+    call.need("leave plan away", plan=None)
     call.need("leave orthogonalize away", orthogonalize=None)
     x, value = np.asarray(call["x"]), call.run()
     axes, norm, kind = _axes(call, x.ndim), call["norm"], call["type"]

@@ -55,8 +55,8 @@ def _refused(original: Method) -> Method:
         if any(map(is_varied, traced_values((args, kwargs)))):
             raise refuse(
                 "CKP201",
-                f"scipy.interpolate.{type(self).__name__} was given a value that is being differentiated, and has no derivative"
-                " rule",
+                f"scipy.interpolate.{type(self).__name__} was given a value that is being differentiated, and has no"
+                " derivative rule",
                 INSTEAD,
             )
         return adopted(active.tape, original(self, *concrete(args), **concrete(kwargs)))

@@ -196,15 +196,17 @@ def _solve_toeplitz(call: Call) -> Any:
 
     def diagonals(g: Any) -> tuple[Any, Any]:
         left, right = -rhs(g).reshape(len(column), -1).T, x.reshape(len(column), -1).T
-        sums = sum(np.correlate(a, b, "full") for a, b in zip(left, right, strict=True))
+        sums: Any = sum(np.correlate(a, b, "full") for a, b in zip(left, right, strict=True))
         middle = len(column) - 1
         upper = sums[middle::-1].copy()
         upper[0] = 0  # the first element of the row is not read
         return sums[middle:], upper
 
-    terms = [(given[0], lambda g: diagonals(g)[0]), (given[1], lambda g: diagonals(g)[1])] if both else [
-        (given, lambda g: sum(diagonals(g)))
-    ]
+    terms = (
+        [(given[0], lambda g: diagonals(g)[0]), (given[1], lambda g: diagonals(g)[1])]
+        if both
+        else [(given, lambda g: sum(diagonals(g)))]
+    )
     return record(x, (call.given["b"], rhs), *terms)
 
 
@@ -219,7 +221,9 @@ def _lu_factor(call: Call) -> Any:
     def pullback(g: Any) -> Any:
         lower, upper = np.tril(lu, -1) + np.eye(len(lu)), np.triu(lu)
         middle = np.tril(lower.T @ np.tril(g, -1), -1) + np.triu(np.triu(g) @ upper.T)
-        permuted = sl.solve_triangular(lower, sl.solve_triangular(upper, middle.T).T, trans="T", lower=True, unit_diagonal=True)
+        permuted = sl.solve_triangular(
+            lower, sl.solve_triangular(upper, middle.T).T, trans="T", lower=True, unit_diagonal=True
+        )
         made = np.empty_like(permuted)
         made[order] = permuted
         return made
@@ -280,7 +284,9 @@ def _cholesky(call: Call) -> Any:
         left, adjoint = (triangular, np.tril(g)) if lower else (triangular.T, np.triu(g).T)
         middle = np.tril(left.T @ adjoint)
         middle[np.diag_indices(len(left))] /= 2
-        half = sl.solve_triangular(left, sl.solve_triangular(left, middle.T, trans="T", lower=True).T, trans="T", lower=True)
+        half = sl.solve_triangular(
+            left, sl.solve_triangular(left, middle.T, trans="T", lower=True).T, trans="T", lower=True
+        )
         total = folded(half, True) if lower else folded(half, True).T
         if isinstance(made, tuple):  # the other triangle of cho_factor's result is what was given
             total = total + triangle(g, not lower, 1)
@@ -431,7 +437,9 @@ def _norm(call: Call) -> Any:
     try:
         pullback = maker((0,), value, (np.asarray(a),), options)
     except NotImplementedError as error:
-        raise call.refuse(f"with ord={options['ord']!r}", "use a norm of order 1, 2 or infinity of a vector") from error
+        raise call.refuse(
+            f"with ord={options['ord']!r}", "use a norm of order 1, 2 or infinity of a vector"
+        ) from error
     return call.record(value, a=lambda g: pullback(g)[0])
 
 
@@ -450,4 +458,3 @@ def _toeplitz(call: Call) -> Any:
     if np.iscomplexobj(value):
         raise call.refuse("for complex numbers", "build it from its real and imaginary parts")
     return moved(call.original, value, arrays)
-

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as ss
 
 from checkpointer.active import active
-from checkpointer.boxes import is_traced, is_varied, plain, view_of
+from checkpointer.boxes import is_traced, is_varied, plain
 from checkpointer.containers import DROPPED, is_sparse
 from checkpointer.creation import asarray
 from checkpointer.dropin import register_methods
@@ -29,7 +29,6 @@ from checkpointer.scipy.entries import (
     entries_of,
     joined,
     kept,
-    numbered,
     product,
     sampled,
     shares,
@@ -38,8 +37,8 @@ from checkpointer.scipy.entries import (
 Method = Callable[..., Any]
 
 _INSTEAD = (
-    "build the matrix from an array of its values, sparse.csr_matrix((values, (i, j))) or sparse.diags(values), and use sums,"
-    " products, scaling and solves of such matrices"
+    "build the matrix from an array of its values, sparse.csr_matrix((values, (i, j))) or sparse.diags(values), and use"
+    " sums, products, scaling and solves of such matrices"
 )
 
 _STRUCTURAL = frozenset(
@@ -48,9 +47,7 @@ _STRUCTURAL = frozenset(
 )
 """Methods whose results depend on the entries only by steps, or not at all."""
 
-_IN_PLACE = frozenset(
-    "__setitem__ eliminate_zeros prune resize setdiag sort_indices sum_duplicates".split()
-)
+_IN_PLACE = frozenset("__setitem__ eliminate_zeros prune resize setdiag sort_indices sum_duplicates".split())
 """Methods that change the matrix."""
 
 _OPERATORS = (
@@ -484,7 +481,9 @@ def _install() -> None:
         methods = {
             name: _aware(name, method)
             for name, method in vars(cls).items()
-            if callable(method) and (name in _NAMES or not name.startswith("_")) and not isinstance(method, type)
+            if callable(method)
+            and (name in _NAMES or not name.startswith("_"))
+            and not isinstance(method, type)
         }
         register_methods(cls, methods)
 

@@ -13,8 +13,8 @@ import numpy as np
 import scipy.ndimage as si
 import scipy.signal as ss
 
-from checkpointer.indexing import untraced_target
 from checkpointer.arrays import TracedArray
+from checkpointer.indexing import untraced_target
 from checkpointer.scipy.aware import Call, Rules
 
 RULES = Rules(si)
@@ -63,7 +63,9 @@ class Correlation:
         How the array is extended, for each axis.
     """
 
-    def __init__(self, weights: Any, shape: Sequence[int], origins: Sequence[int], modes: Sequence[str]) -> None:
+    def __init__(
+        self, weights: Any, shape: Sequence[int], origins: Sequence[int], modes: Sequence[str]
+    ) -> None:
         self.weights = weights
         self.before = [size // 2 + origin for size, origin in zip(weights.shape, origins, strict=True)]
         after = [size - 1 - b for size, b in zip(weights.shape, self.before, strict=True)]
@@ -119,7 +121,9 @@ def _correlate(call: Call) -> Any:
         raise call.refuse("for complex numbers", "filter the real and the imaginary part")
     kept = weights[(slice(None, None, -1),) * weights.ndim] if flip else weights
     sizes, origins, modes = [1] * x.ndim, [0] * x.ndim, ["constant"] * x.ndim
-    given = zip(axes, _each(call["origin"], len(axes)), _each(call["mode"], len(axes)), kept.shape, strict=True)
+    given = zip(
+        axes, _each(call["origin"], len(axes)), _each(call["mode"], len(axes)), kept.shape, strict=True
+    )
     for axis, origin, mode, size in given:
         # the middle of flipped weights of even length lies on the other side
         origins[axis] = (-origin if size % 2 else -origin - 1) if flip else origin
@@ -159,7 +163,9 @@ def _gaussian(sigma: Any, order: int, truncate: float, radius: Any) -> Any:
     reach = int(truncate * float(sigma) + 0.5) if radius is None else radius
     impulse = np.zeros(4 * reach + 1)
     impulse[2 * reach] = 1
-    response = si.gaussian_filter1d(impulse, sigma, order=order, mode="constant", truncate=truncate, radius=radius)
+    response = si.gaussian_filter1d(
+        impulse, sigma, order=order, mode="constant", truncate=truncate, radius=radius
+    )
     return response[reach : 3 * reach + 1][::-1]
 
 

@@ -1,4 +1,4 @@
-"""Drop-in ``scipy.optimize``: its methods iterate on plain values, so that what depends on a differentiated one is refused."""
+"""Drop-in ``scipy.optimize``: its methods iterate on plain values, and refuse differentiated ones."""
 
 from typing import Any as _Any
 

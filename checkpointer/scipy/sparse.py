@@ -1,4 +1,4 @@
-"""Drop-in ``scipy.sparse``. The matrices are SciPy's own; what they do with traced values is in `checkpointer.scipy.matrices`."""
+"""Drop-in ``scipy.sparse``. What matrices do with traced values is in `checkpointer.scipy.matrices`."""
 
 from typing import Any as _Any
 

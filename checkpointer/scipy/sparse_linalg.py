@@ -1,4 +1,4 @@
-"""Drop-in ``scipy.sparse.linalg``. The rules are in `checkpointer.scipy.sparse_linalg_rules` and `checkpointer.scipy.factors`.
+"""Drop-in ``scipy.sparse.linalg``. The rules are in `checkpointer.scipy.sparse_linalg_rules` and `.factors`.
 
 An iterative solver stops at a tolerance, so what it computes is not the solution, and the derivative of the solution is not
 its derivative to rounding: refused.

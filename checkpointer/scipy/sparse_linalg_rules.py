@@ -22,7 +22,9 @@ rule = RULES.rule
 def _spsolve(call: Call) -> Any:
     a, b = call.given["A"], call.given["b"]
     if ss.issparse(b) or not ss.issparse(a):
-        raise call.refuse("with a sparse right-hand side or a dense matrix", "use arrays for b, sparse matrices for A")
+        raise call.refuse(
+            "with a sparse right-hand side or a dense matrix", "use arrays for b, sparse matrices for A"
+        )
     value = call.run()
     matrix, entries = kept(a), entries_of(a)
     rows, columns = entries.rows, entries.columns

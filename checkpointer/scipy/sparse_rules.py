@@ -22,7 +22,9 @@ def _on_diagonal(values: Any, offset: int, shape: tuple[int, int]) -> Entries:
     length = max(0, min(shape[0] + min(offset, 0), shape[1] - max(offset, 0)))
     steps = np.arange(length)
     values = asarray(values)
-    filled = np.broadcast_to(values.reshape(-1), (length,)) if np.size(plain(values)) == 1 else values[:length]
+    filled = (
+        np.broadcast_to(values.reshape(-1), (length,)) if np.size(plain(values)) == 1 else values[:length]
+    )
     return Entries(steps + max(0, -offset), steps + max(0, offset), filled, shape)
 
 

@@ -49,8 +49,8 @@ def _checked(name: str, maker: Any, known: list[bool]) -> Any:
             if not known[number]:
                 raise refuse(
                     "CKP201",
-                    f"scipy.special.{name} was given a value that is being differentiated as argument {number + 1}, for which"
-                    " it has no derivative rule",
+                    f"scipy.special.{name} was given a value that is being differentiated as argument {number + 1}, for"
+                    " which it has no rule",
                     INSTEAD,
                 )
         return maker(argnums, ans, args, kwargs)
@@ -76,11 +76,18 @@ elementwise("gamma", lambda y, x: y * sp.psi(x))
 elementwise("gammaln loggamma", lambda y, x: sp.psi(x))
 elementwise("rgamma", lambda y, x: -y * sp.psi(x))
 elementwise("psi digamma", lambda y, x: sp.polygamma(1, x) if not np.iscomplexobj(x) else _complex_psi())
-elementwise("beta", lambda y, a, b: y * (sp.psi(a) - sp.psi(a + b)), lambda y, a, b: y * (sp.psi(b) - sp.psi(a + b)))
+elementwise(
+    "beta", lambda y, a, b: y * (sp.psi(a) - sp.psi(a + b)), lambda y, a, b: y * (sp.psi(b) - sp.psi(a + b))
+)
 elementwise("betaln", lambda y, a, b: sp.psi(a) - sp.psi(a + b), lambda y, a, b: sp.psi(b) - sp.psi(a + b))
 elementwise("gammainc", None, lambda y, a, x: np.exp(sp.xlogy(a - 1, x) - x - sp.gammaln(a)))
 elementwise("gammaincc", None, lambda y, a, x: -np.exp(sp.xlogy(a - 1, x) - x - sp.gammaln(a)))
-elementwise("betainc", None, None, lambda y, a, b, x: np.exp(sp.xlogy(a - 1, x) + sp.xlog1py(b - 1, -x) - sp.betaln(a, b)))
+elementwise(
+    "betainc",
+    None,
+    None,
+    lambda y, a, b, x: np.exp(sp.xlogy(a - 1, x) + sp.xlog1py(b - 1, -x) - sp.betaln(a, b)),
+)
 
 # logistic functions and logarithms
 elementwise("expit", lambda y, x: y * (1 - y))
@@ -104,7 +111,7 @@ elementwise("cosm1", lambda y, x: -np.sin(x))
 elementwise("sindg", lambda y, x: np.pi / 180 * sp.cosdg(x))
 elementwise("cosdg", lambda y, x: -np.pi / 180 * sp.sindg(x))
 elementwise("tandg", lambda y, x: np.pi / 180 * (1 + y * y))
-elementwise("radian", *(lambda y, d, m, s, f=f: f for f in (np.pi / 180, np.pi / 10800, np.pi / 648000)))  # type: ignore[misc]
+elementwise("radian", *(lambda y, d, m, s, f=f: f for f in (np.pi / 180, np.pi / 10800, np.pi / 648000)))
 elementwise("round", lambda y, x: 0.0)
 
 # Bessel functions, 10.6 and 10.29

@@ -63,6 +63,7 @@ def central(function, step=1e-3):
     weights = {1: 45, 2: -9, 3: 1}
     return sum(w * (function(k * step) - function(-k * step)) for k, w in weights.items()) / (60 * step)
 
+
 def real_sum(value, weights):
     """A real number made of everything that a function returned."""
     parts = value if isinstance(value, tuple | list) else [value]
@@ -78,7 +79,8 @@ def agree():
         value = original(*map(np.copy, arrays))
         parts = value if isinstance(value, tuple | list) else [value]
         weights = [
-            rng.normal(size=np.shape(part)) + (1j * rng.normal(size=np.shape(part)) if np.iscomplexobj(part) else 0)
+            rng.normal(size=np.shape(part))
+            + (1j * rng.normal(size=np.shape(part)) if np.iscomplexobj(part) else 0)
             for part in parts
             if isinstance(part, np.ndarray | np.generic | float | complex)
         ]

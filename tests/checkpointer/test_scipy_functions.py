@@ -58,7 +58,11 @@ def bands(below, above, dtype=float):
 
 LINALG = {
     **{
-        f"solve {kind} {lower}": (lambda s, a, b, k=kind, w=lower: s.linalg.solve(a, b, assume_a=k, lower=w), make, normal(N))
+        f"solve {kind} {lower}": (
+            lambda s, a, b, k=kind, w=lower: s.linalg.solve(a, b, assume_a=k, lower=w),
+            make,
+            normal(N),
+        )
         for kind, make in (("sym", well), ("pos", positive), ("her", complex_positive))
         for lower in (False, True)
     },
@@ -67,13 +71,19 @@ LINALG = {
         for kind in ("gen", "upper triangular", "lower triangular", "diagonal", "tridiagonal")
     },
     "solve": (lambda s, a, b: s.linalg.solve(a, b), well, normal(N)),
-    "solve columns": (lambda s, a, b: s.linalg.solve(a, b, overwrite_a=True, overwrite_b=True), well, normal(N, 2)),
+    "solve columns": (
+        lambda s, a, b: s.linalg.solve(a, b, overwrite_a=True, overwrite_b=True),
+        well,
+        normal(N, 2),
+    ),
     "solve transposed": (lambda s, a, b: s.linalg.solve(a, b, transposed=True), well, normal(N)),
     "solve complex": (lambda s, a, b: s.linalg.solve(a, b), complex_well, complex_normal(N)),
     "solve real with complex": (lambda s, a, b: s.linalg.solve(a, b), well, complex_normal(N)),
     **{
         f"solve_triangular {trans} {lower} {unit}": (
-            lambda s, a, b, t=trans, w=lower, u=unit: s.linalg.solve_triangular(a, b, trans=t, lower=w, unit_diagonal=u),
+            lambda s, a, b, t=trans, w=lower, u=unit: s.linalg.solve_triangular(
+                a, b, trans=t, lower=w, unit_diagonal=u
+            ),
             make,
             normal(N, 2),
         )
@@ -82,18 +92,36 @@ LINALG = {
         for unit in (False, True)
     },
     "solve_banded": (lambda s, ab, b: s.linalg.solve_banded((2, 1), ab, b), bands(2, 1), normal(N)),
-    "solve_banded tridiagonal": (lambda s, ab, b: s.linalg.solve_banded((1, 1), ab, b), bands(1, 1), normal(N, 3)),
-    "solve_banded complex": (lambda s, ab, b: s.linalg.solve_banded((1, 1), ab, b), bands(1, 1, complex), normal(N)),
+    "solve_banded tridiagonal": (
+        lambda s, ab, b: s.linalg.solve_banded((1, 1), ab, b),
+        bands(1, 1),
+        normal(N, 3),
+    ),
+    "solve_banded complex": (
+        lambda s, ab, b: s.linalg.solve_banded((1, 1), ab, b),
+        bands(1, 1, complex),
+        normal(N),
+    ),
     "solve_banded overwrite": (
         lambda s, ab, b: s.linalg.solve_banded((1, 1), ab, b, overwrite_ab=True, overwrite_b=True),
         bands(1, 1),
         normal(N),
     ),
     "solveh_banded": (lambda s, ab, b: s.linalg.solveh_banded(ab, b), bands(0, 2), normal(N)),
-    "solveh_banded lower": (lambda s, ab, b: s.linalg.solveh_banded(ab, b, lower=True), bands(2, 0), normal(N, 2)),
-    "solveh_banded complex": (lambda s, ab, b: s.linalg.solveh_banded(ab, b), bands(0, 1, complex), complex_normal(N)),
+    "solveh_banded lower": (
+        lambda s, ab, b: s.linalg.solveh_banded(ab, b, lower=True),
+        bands(2, 0),
+        normal(N, 2),
+    ),
+    "solveh_banded complex": (
+        lambda s, ab, b: s.linalg.solveh_banded(ab, b),
+        bands(0, 1, complex),
+        complex_normal(N),
+    ),
     "solveh_banded complex lower": (
-        lambda s, ab, b: s.linalg.solveh_banded(ab, b, lower=True), bands(1, 0, complex), complex_normal(N)
+        lambda s, ab, b: s.linalg.solveh_banded(ab, b, lower=True),
+        bands(1, 0, complex),
+        complex_normal(N),
     ),
     "solve_toeplitz": (
         lambda s, c, r, b: s.linalg.solve_toeplitz((c, r), b),
@@ -102,26 +130,37 @@ LINALG = {
         normal(N),
     ),
     "solve_toeplitz symmetric": (
-        lambda s, c, b: s.linalg.solve_toeplitz(c, b), lambda rng: rng.normal(size=N) + 8 * (np.arange(N) == 0), normal(N, 2)
+        lambda s, c, b: s.linalg.solve_toeplitz(c, b),
+        lambda rng: rng.normal(size=N) + 8 * (np.arange(N) == 0),
+        normal(N, 2),
     ),
     "lu_factor": (lambda s, a: s.linalg.lu_factor(a)[0], normal(N, N)),
     **{
         f"lu_solve {trans}": (
-            lambda s, a, b, t=trans: s.linalg.lu_solve(s.linalg.lu_factor(a), b, trans=t), normal(N, N), normal(N)
+            lambda s, a, b, t=trans: s.linalg.lu_solve(s.linalg.lu_factor(a), b, trans=t),
+            normal(N, N),
+            normal(N),
         )
         for trans in (0, 1, 2)
     },
     "lu_solve complex": (
-        lambda s, a, b: s.linalg.lu_solve(s.linalg.lu_factor(a), b), complex_normal(N, N), complex_normal(N, 2)
+        lambda s, a, b: s.linalg.lu_solve(s.linalg.lu_factor(a), b),
+        complex_normal(N, N),
+        complex_normal(N, 2),
     ),
     "cholesky": (lambda s, a: s.linalg.cholesky(a), positive),
     "cholesky lower": (lambda s, a: s.linalg.cholesky(a, lower=True), positive),
     "cho_factor": (lambda s, a: s.linalg.cho_factor(a)[0], positive),
     "cho_factor lower": (lambda s, a: s.linalg.cho_factor(a, lower=True)[0], positive),
     "cho_solve": (lambda s, a, b: s.linalg.cho_solve(s.linalg.cho_factor(a), b), positive, normal(N)),
-    "cho_solve lower": (lambda s, a, b: s.linalg.cho_solve(s.linalg.cho_factor(a, lower=True), b), positive, normal(N, 2)),
+    "cho_solve lower": (
+        lambda s, a, b: s.linalg.cho_solve(s.linalg.cho_factor(a, lower=True), b),
+        positive,
+        normal(N, 2),
+    ),
     "cho_solve_banded": (
-        lambda s, b: s.linalg.cho_solve_banded((np.array([[0, 1.0, 2, 1, 2], [3.0, 4, 5, 3, 4]]), False), b), normal(N)
+        lambda s, b: s.linalg.cho_solve_banded((np.array([[0, 1.0, 2, 1, 2], [3.0, 4, 5, 3, 4]]), False), b),
+        normal(N),
     ),
     "solve_sylvester": (lambda s, a, b, q: s.linalg.solve_sylvester(a, b, q), well, well, normal(N, N)),
     "inv": (lambda s, a: s.linalg.inv(a, overwrite_a=True), well),
@@ -133,7 +172,10 @@ LINALG = {
     "eigh upper": (lambda s, a: (lambda w, v: (w, v**2))(*s.linalg.eigh(a, lower=False)), normal(N, N)),
     "eigh values": (lambda s, a: s.linalg.eigh(a, eigvals_only=True), normal(N, N)),
     "eigvalsh": (lambda s, a: s.linalg.eigvalsh(a), normal(N, N)),
-    "svd": (lambda s, a: (lambda u, w, v: (u**2, w, v**2))(*s.linalg.svd(a, full_matrices=False)), normal(N, 3)),
+    "svd": (
+        lambda s, a: (lambda u, w, v: (u**2, w, v**2))(*s.linalg.svd(a, full_matrices=False)),
+        normal(N, 3),
+    ),
     "svd values": (lambda s, a: s.linalg.svd(a, compute_uv=False), normal(N, 3)),
     "svdvals": (lambda s, a: s.linalg.svdvals(a), normal(3, N)),
     "svdvals complex": (lambda s, a: s.linalg.svdvals(a), complex_normal(3, N)),
@@ -174,33 +216,53 @@ NDIMAGE = {
     "long weights": (lambda s, u, w: s.ndimage.correlate1d(u, w, mode="wrap"), normal(4), normal(11)),
     "reflected often": (lambda s, u, w: s.ndimage.correlate1d(u, w, mode="reflect"), normal(3), normal(17)),
     "convolve, origins": (
-        lambda s, u, w: s.ndimage.convolve(u, w, mode="wrap", origin=(1, -1)), normal(5, 6), normal(3, 3)
+        lambda s, u, w: s.ndimage.convolve(u, w, mode="wrap", origin=(1, -1)),
+        normal(5, 6),
+        normal(3, 3),
     ),
     **{
         f"gaussian_filter1d {mode} {order}": (
-            lambda s, u, m=mode, o=order: s.ndimage.gaussian_filter1d(u, 1.3, order=o, mode=m), normal(9)
+            lambda s, u, m=mode, o=order: s.ndimage.gaussian_filter1d(u, 1.3, order=o, mode=m),
+            normal(9),
         )
         for mode in MODES
         for order in (0, 1, 2)
     },
-    "gaussian_filter": (lambda s, u: s.ndimage.gaussian_filter(u, (1.0, 0.7), mode=("wrap", "nearest")), normal(8, 7)),
-    "gaussian_filter order": (lambda s, u: s.ndimage.gaussian_filter(u, 1.0, order=(0, 1), truncate=3.0), normal(8, 7)),
+    "gaussian_filter": (
+        lambda s, u: s.ndimage.gaussian_filter(u, (1.0, 0.7), mode=("wrap", "nearest")),
+        normal(8, 7),
+    ),
+    "gaussian_filter order": (
+        lambda s, u: s.ndimage.gaussian_filter(u, 1.0, order=(0, 1), truncate=3.0),
+        normal(8, 7),
+    ),
     "gaussian_filter radius": (lambda s, u: s.ndimage.gaussian_filter(u, 1.0, radius=2), normal(8)),
     "gaussian_filter axes": (lambda s, u: s.ndimage.gaussian_filter(u, 1.0, axes=(1,)), normal(3, 8)),
     "gaussian_filter of no width": (lambda s, u: s.ndimage.gaussian_filter(u, (0, 1.0)), normal(3, 8)),
     "uniform_filter1d": (lambda s, u: s.ndimage.uniform_filter1d(u, 4, mode="wrap", origin=-1), normal(8)),
-    "uniform_filter": (lambda s, u: s.ndimage.uniform_filter(u, (3, 2), mode="constant", cval=2.0), normal(5, 6)),
+    "uniform_filter": (
+        lambda s, u: s.ndimage.uniform_filter(u, (3, 2), mode="constant", cval=2.0),
+        normal(5, 6),
+    ),
     "sobel": (lambda s, u: s.ndimage.sobel(u, axis=0, mode="wrap"), normal(5, 6)),
     "prewitt": (lambda s, u: s.ndimage.prewitt(u), normal(5, 6)),
-    **{f"laplace {mode}": (lambda s, u, m=mode: s.ndimage.laplace(u, mode=m), normal(5, 6)) for mode in MODES},
+    **{
+        f"laplace {mode}": (lambda s, u, m=mode: s.ndimage.laplace(u, mode=m), normal(5, 6)) for mode in MODES
+    },
     "gaussian_laplace": (lambda s, u: s.ndimage.gaussian_laplace(u, 1.1, mode="wrap"), normal(8, 9)),
-    "gaussian_laplace truncate": (lambda s, u: s.ndimage.gaussian_laplace(u, 1.1, truncate=2.0), normal(8, 9)),
+    "gaussian_laplace truncate": (
+        lambda s, u: s.ndimage.gaussian_laplace(u, 1.1, truncate=2.0),
+        normal(8, 9),
+    ),
 }
 
 NORMS = (None, "ortho", "forward")
 FFT = {
     **{
-        f"{name} {norm} {n}": (lambda s, x, f=name, k=norm, n=n: getattr(s.fft, f)(x, n=n, axis=0, norm=k), make)
+        f"{name} {norm} {n}": (
+            lambda s, x, f=name, k=norm, n=n: getattr(s.fft, f)(x, n=n, axis=0, norm=k),
+            make,
+        )
         for name, make in (
             ("fft", complex_normal(6, 2)),
             ("ifft", complex_normal(6, 2)),
@@ -230,7 +292,8 @@ FFT = {
     "overwrite": (lambda s, x: s.fft.fft(x, overwrite_x=True, workers=1), complex_normal(4)),
     **{
         f"{name} {kind} {norm} {n}": (
-            lambda s, x, f=name, t=kind, k=norm, n=n: getattr(s.fft, f)(x, t, n, 0, norm=k), normal(6, 2)
+            lambda s, x, f=name, t=kind, k=norm, n=n: getattr(s.fft, f)(x, t, n, 0, norm=k),
+            normal(6, 2),
         )
         for name in ("dct", "idct", "dst", "idst")
         for kind in (1, 2, 3, 4)
@@ -238,7 +301,10 @@ FFT = {
         for n in (None, 4, 8)
     },
     **{
-        f"{name} n-d": (lambda s, x, f=name: getattr(s.fft, f)(x, type=2, s=(4, 5), axes=(1, 0)), normal(3, 6))
+        f"{name} n-d": (
+            lambda s, x, f=name: getattr(s.fft, f)(x, type=2, s=(4, 5), axes=(1, 0)),
+            normal(3, 6),
+        )
         for name in ("dctn", "idctn", "dstn", "idstn")
     },
     "fftshift": (lambda s, x: s.fft.fftshift(x), normal(3, 4)),
@@ -248,7 +314,9 @@ FFT = {
 SIGNAL = {
     **{
         f"{name} {mode} {sizes}": (
-            lambda s, u, w, f=name, m=mode: getattr(s.signal, f)(u, w, mode=m), normal(*sizes[0]), normal(*sizes[1])
+            lambda s, u, w, f=name, m=mode: getattr(s.signal, f)(u, w, mode=m),
+            normal(*sizes[0]),
+            normal(*sizes[1]),
         )
         for name in ("convolve", "fftconvolve", "oaconvolve")
         for mode in ("full", "same", "valid")
@@ -258,7 +326,11 @@ SIGNAL = {
     "convolve direct": (lambda s, u, w: s.signal.convolve(u, w, method="direct"), normal(6), normal(3)),
     "convolve fft": (lambda s, u, w: s.signal.convolve(u, w, method="fft"), normal(6), normal(3)),
     **{
-        f"convolve2d {mode}": (lambda s, u, w, m=mode: s.signal.convolve2d(u, w, mode=m), normal(5, 6), normal(3, 2))
+        f"convolve2d {mode}": (
+            lambda s, u, w, m=mode: s.signal.convolve2d(u, w, mode=m),
+            normal(5, 6),
+            normal(3, 2),
+        )
         for mode in ("full", "same", "valid")
     },
     "lfilter": (lambda s, x: s.signal.lfilter([1.0, 0.5], [2.0, -0.6, 0.1], x), normal(9)),
@@ -268,10 +340,16 @@ SIGNAL = {
 INTEGRATE = {
     "trapezoid": (lambda s, y: s.integrate.trapezoid(y, dx=0.3), normal(6)),
     "trapezoid x": (lambda s, y, x: s.integrate.trapezoid(y, x, axis=0), normal(6, 2), normal(6)),
-    "trapezoid, x for each": (lambda s, y, x: s.integrate.trapezoid(y, x, axis=0), normal(6, 2), normal(6, 2)),
+    "trapezoid, x for each": (
+        lambda s, y, x: s.integrate.trapezoid(y, x, axis=0),
+        normal(6, 2),
+        normal(6, 2),
+    ),
     "cumulative_trapezoid": (lambda s, y: s.integrate.cumulative_trapezoid(y, dx=0.3, axis=0), normal(6, 2)),
     "cumulative_trapezoid initial": (
-        lambda s, y, x: s.integrate.cumulative_trapezoid(y, x, initial=0), normal(2, 6), normal(6)
+        lambda s, y, x: s.integrate.cumulative_trapezoid(y, x, initial=0),
+        normal(2, 6),
+        normal(6),
     ),
     **{f"simpson {n}": (lambda s, y: s.integrate.simpson(y, dx=0.3), normal(n)) for n in (2, 3, 4, 5, 6, 9)},
     **{
@@ -289,10 +367,19 @@ KNOTS = np.array([0.0, 0.5, 1.5, 2, 3, 4])
 INTERPOLATE = {
     "CubicSpline": (lambda s, x: s.interpolate.CubicSpline(KNOTS, DATA[:, 0])(x), uniform(0.1, 3.9, 2, 3)),
     "CubicSpline columns": (lambda s, x: s.interpolate.CubicSpline(KNOTS, DATA)(x, 1), uniform(0.1, 3.9)),
-    "CubicSpline axis": (lambda s, x: s.interpolate.CubicSpline(KNOTS, DATA.T, axis=1)(x), uniform(0.1, 3.9, 2, 3)),
-    "PchipInterpolator": (lambda s, x: s.interpolate.PchipInterpolator(KNOTS, DATA[:, 0])(x), uniform(0.1, 0.4)),
+    "CubicSpline axis": (
+        lambda s, x: s.interpolate.CubicSpline(KNOTS, DATA.T, axis=1)(x),
+        uniform(0.1, 3.9, 2, 3),
+    ),
+    "PchipInterpolator": (
+        lambda s, x: s.interpolate.PchipInterpolator(KNOTS, DATA[:, 0])(x),
+        uniform(0.1, 0.4),
+    ),
     "make_interp_spline": (lambda s, x: s.interpolate.make_interp_spline(KNOTS, DATA)(x), uniform(0.1, 3.9)),
-    "derivative": (lambda s, x: s.interpolate.CubicSpline(KNOTS, DATA[:, 0]).derivative()(x), uniform(0.1, 0.4)),
+    "derivative": (
+        lambda s, x: s.interpolate.CubicSpline(KNOTS, DATA[:, 0]).derivative()(x),
+        uniform(0.1, 0.4),
+    ),
 }
 
 OPEN, ABOVE, BELOW = uniform(0.1, 0.8), uniform(1.2, 2.5), uniform(-0.8, 0.8)
@@ -327,7 +414,11 @@ SPECIAL = {
     "betainc": (lambda s, x: s.special.betainc(1.5, 2.5, x), OPEN),
     "boxcox": (lambda s, x: s.special.boxcox(x, 0.5), ABOVE),
     "radian": (lambda s, d, m, x: s.special.radian(d, m, x), ABOVE, ABOVE, ABOVE),
-    "logsumexp weights": (lambda s, a, b: s.special.logsumexp(a, axis=0, b=b), normal(3, 2), uniform(0.5, 2, 3, 2)),
+    "logsumexp weights": (
+        lambda s, a, b: s.special.logsumexp(a, axis=0, b=b),
+        normal(3, 2),
+        uniform(0.5, 2, 3, 2),
+    ),
     "logsumexp keepdims": (lambda s, a: s.special.logsumexp(a, axis=1, keepdims=True), normal(3, 2)),
     "softmax axis": (lambda s, x: s.special.softmax(x, axis=0), normal(3, 2)),
 }
@@ -342,7 +433,9 @@ GROUPS = {
     "special": SPECIAL,
 }
 CASES = [
-    pytest.param(*case, id=f"{group}-{name}") for group, cases in GROUPS.items() for name, case in cases.items()
+    pytest.param(*case, id=f"{group}-{name}")
+    for group, cases in GROUPS.items()
+    for name, case in cases.items()
 ]
 CASES = [pytest.param(case.values[0], case.values[1:], id=case.id) for case in CASES]
 
@@ -358,4 +451,3 @@ def test_value_and_gradient(function, makes, agree):
             arrays,
             rng,
         )
-
