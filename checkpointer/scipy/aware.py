@@ -307,6 +307,19 @@ def record(value: Any, *terms: tuple[Any, Pullback]) -> Any:
     return result(tape, value, pullbacks, nodes)
 
 
+def once(pullback: Pullback) -> Pullback:
+    """A pullback that several arguments share: it is computed once for each adjoint."""
+    last: list[Any] = [None, None]
+
+    @functools.wraps(pullback)
+    def remembered(g: Any) -> Any:
+        if last[0] is not g:
+            last[:] = g, pullback(g)
+        return last[1]
+
+    return remembered
+
+
 def with_value(value: Any, traced: Any) -> Any:
     """``traced``, which NumPy's functions computed from traced values, with the bits of SciPy's own value."""
     if not is_varied(traced):

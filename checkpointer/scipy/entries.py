@@ -10,7 +10,7 @@ SciPy drops entries that come out as exactly zero. Their derivatives are not zer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -210,6 +210,29 @@ def sampled(rows: Any, columns: Any, left: Any, right: Any) -> Any:
     """The entries of ``left rightᵀ`` at some places, for vectors, or summed over the columns of two matrices."""
     products = left[rows] * right[columns]
     return products if products.ndim == 1 else products.sum(axis=1)
+
+
+def terms_of(matrix: Any, adjoint_at: Callable[[Any, Any, Any], Any]) -> list[tuple[Any, Any]]:
+    """The data of a matrix, with the pullback of a dense result.
+
+    ``adjoint_at(rows, columns, g)`` is the adjoint of the entries at these places. They are looked up on the way back.
+    """
+    if not is_sparse(matrix) or not is_traced(matrix.data):
+        return []
+    concrete = kept(matrix)
+
+    def pullback(g: Any) -> Any:
+        numbers = numbered(concrete)
+        adjoint = adjoint_at(numbers.row, numbers.col, g)
+        total = np.zeros(concrete.data.size, adjoint.dtype)
+        total[numbers.data - 1] = adjoint
+        return total.reshape(concrete.data.shape)
+
+    dropped = vars(matrix).get(DROPPED)
+    terms = [(matrix.data, pullback)]
+    if dropped is not None:
+        terms.append((dropped.values, lambda g: adjoint_at(dropped.rows, dropped.columns, g)))
+    return terms
 
 
 def kept(matrix: Any) -> Any:

@@ -20,8 +20,8 @@ from checkpointer.boxes import is_varied, plain
 from checkpointer.containers import Held
 from checkpointer.creation import asarray
 from checkpointer.refusals import refuse
-from checkpointer.scipy.aware import concrete, record, traced_values, unwatched
-from checkpointer.scipy.entries import assembled, entries_of, sampled
+from checkpointer.scipy.aware import concrete, once, record, traced_values, unwatched
+from checkpointer.scipy.entries import assembled, entries_of, sampled, terms_of
 
 _TRANSPOSED = {"N": "T", "T": "N", "H": "N"}
 
@@ -61,19 +61,17 @@ class Factors(Held):
         value = decomposition.solve(plain(rhs), trans)
         conjugate = np.conj if trans == "H" else _same
 
+        @once
         def rhs_adjoint(g: Any) -> Any:
             return conjugate(decomposition.solve(conjugate(g), _TRANSPOSED[trans]))
 
-        if self.matrix is None or not any(map(is_varied, traced_values(self.matrix))):
-            return record(value, (rhs, rhs_adjoint))
-        entries = entries_of(self.matrix)
         x = value.copy()
-        rows, columns = (entries.rows, entries.columns) if trans == "N" else (entries.columns, entries.rows)
 
-        def matrix_adjoint(g: Any) -> Any:
+        def matrix_adjoint(rows: Any, columns: Any, g: Any) -> Any:
+            rows, columns = (rows, columns) if trans == "N" else (columns, rows)
             return -conjugate(sampled(rows, columns, rhs_adjoint(g), x))
 
-        return record(value, (entries.values, matrix_adjoint), (rhs, rhs_adjoint))
+        return record(value, *terms_of(self.matrix, matrix_adjoint), (rhs, rhs_adjoint))
 
 
 def _same(x: Any) -> Any:

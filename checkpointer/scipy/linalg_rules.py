@@ -16,7 +16,7 @@ from autograd.core import primitive_vjps
 
 from checkpointer import rules as numpy_rules
 from checkpointer.active import active
-from checkpointer.scipy.aware import Call, Rules, adopted, record
+from checkpointer.scipy.aware import Call, Rules, adopted, once, record
 from checkpointer.scipy.moves import moved
 
 RULES = Rules(sl)
@@ -72,6 +72,7 @@ def _solve(call: Call) -> Any:
     transposed = bool(call["transposed"])
     matrix = whole.T if transposed else whole
 
+    @once
     def rhs(g: Any) -> Any:
         return sl.solve(matrix.T, g)
 
@@ -107,6 +108,7 @@ def _solve_triangular(call: Call) -> Any:
     way = {0: "N", 1: "T", 2: "C"}.get(call["trans"], call["trans"])
     part = triangle(a, lower, unit) + (np.eye(len(a)) if unit else 0)
 
+    @once
     def rhs(g: Any) -> Any:
         if way == "N":
             return sl.solve_triangular(part, g, trans="T", lower=lower)
@@ -146,6 +148,7 @@ def _solve_banded(call: Call) -> Any:
     below, above = call["l_and_u"]
     back = transposed_bands(below, above, ab)
 
+    @once
     def rhs(g: Any) -> Any:
         return sl.solve_banded((above, below), back, g)
 
@@ -163,6 +166,7 @@ def _solveh_banded(call: Call) -> Any:
     below = transposed_bands(0, width, above)[1:].conj()
     back = transposed_bands(width, width, np.concatenate([above, below]))
 
+    @once
     def rhs(g: Any) -> Any:
         return sl.solve_banded((width, width), back, g)
 
@@ -191,6 +195,7 @@ def _solve_toeplitz(call: Call) -> Any:
     if any(np.iscomplexobj(part) for part in (column, row, x)):
         raise call.refuse("for complex numbers", "use scipy.linalg.solve(scipy.linalg.toeplitz(c, r), b)")
 
+    @once
     def rhs(g: Any) -> Any:
         return sl.solve_toeplitz((np.concatenate([column[:1], row[1:]]), column), g)
 
@@ -252,6 +257,7 @@ def _lu_solve(call: Call) -> Any:
     inverse = np.argsort(order)
     lower, upper = {"lower": True, "unit_diagonal": True}, {"lower": False}
 
+    @once
     def back(g: Any) -> tuple[Any, Any, Any]:
         """The adjoints of b, of the factor L, and of the factor U."""
         if way == 0:  # x = U⁻¹ y, y = L⁻¹ P b
@@ -306,6 +312,7 @@ def _cho_solve(call: Call) -> Any:
         raise call.refuse("for complex or several matrices", "use scipy.linalg.solve with assume_a='pos'")
     c = np.array(c)
 
+    @once
     def rhs(g: Any) -> Any:
         return sl.cho_solve((c, lower), g)
 
@@ -318,17 +325,11 @@ def _cho_solve(call: Call) -> Any:
     return record(x, (call.given["c_and_lower"][0], factor), (call.given["b"], rhs))
 
 
-@rule("cho_solve_banded", "b")
-def _cho_solve_banded(call: Call) -> Any:
-    factor, lower = call["cb_and_lower"]
-    factor = np.array(factor)
-    return call.record(call.run(), b=lambda g: np.conj(sl.cho_solve_banded((factor, lower), np.conj(g))))
-
-
 @rule("solve_sylvester", "a b q")
 def _solve_sylvester(call: Call) -> Any:
     x, a, b = call.run(), call["a"], call["b"]
 
+    @once
     def q(g: Any) -> Any:
         return sl.solve_sylvester(a.T, b.T, g)
 

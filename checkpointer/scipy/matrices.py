@@ -20,8 +20,8 @@ from checkpointer.containers import DROPPED, is_sparse
 from checkpointer.creation import asarray
 from checkpointer.dropin import register_methods
 from checkpointer.errors import TraceError
+from checkpointer.memory import summed_to
 from checkpointer.refusals import refuse
-from checkpointer.rules import unbroadcast
 from checkpointer.scipy.aware import adopted, concrete, record, traced_values, unwatched
 from checkpointer.scipy.entries import (
     Entries,
@@ -32,6 +32,7 @@ from checkpointer.scipy.entries import (
     product,
     sampled,
     shares,
+    terms_of,
 )
 
 Method = Callable[..., Any]
@@ -295,16 +296,15 @@ def _subtracted_from(value: Any, self: Any, other: Any) -> Any:
 
 
 def _sum(value: Any, self: Any, other: Any, mine: int, others: int) -> Any:
-    entries = entries_of(self)
     if ss.issparse(other):
-        more = entries_of(other)
+        entries, more = entries_of(self), entries_of(other)
         parts = [entries.having(mine * entries.values), more.having(others * more.values)]
         return assembled(value, joined(parts, entries.shape).added_up())
-    value, rows, columns = _dense(value, "sum with an array"), entries.rows, entries.columns
+    shape = np.shape(plain(other))
     return record(
-        value,
-        (entries.values, lambda g: mine * g[rows, columns]),
-        (other, lambda g: unbroadcast(others * g, plain(other))),
+        _dense(value, "sum with an array"),
+        *terms_of(self, lambda rows, columns, g: mine * g[rows, columns]),
+        (other, lambda g: summed_to(others * g, shape)),
     )
 
 
@@ -315,21 +315,12 @@ def _product(value: Any, self: Any, other: Any) -> Any:
         return _multiplied(value, self, other)
     if ss.issparse(other):
         return assembled(value, product(entries_of(self), entries_of(other)))
-    entries, matrix, u = _entries_if_varied(self), kept(self), plain(other)
-    u = u if is_traced(other) else np.array(u)
-    rows, columns = entries.rows, entries.columns
+    matrix, u = kept(self), plain(other) if is_traced(other) else np.array(other)
     return record(
         _dense(value, "product"),
-        (entries.values, lambda g: sampled(rows, columns, g, u)),
+        *terms_of(self, lambda rows, columns, g: sampled(rows, columns, g, u)),
         (other, lambda g: matrix.T @ g),
     )
-
-
-def _entries_if_varied(matrix: Any) -> Entries:
-    if any(map(is_varied, traced_values(matrix))):
-        return entries_of(matrix)
-    nothing = np.zeros(0, np.int64)
-    return Entries(nothing, nothing, np.zeros(0), (1, 1))
 
 
 @_rule("__rmatmul__")
@@ -337,12 +328,10 @@ def _product_from_left(value: Any, self: Any, other: Any) -> Any:
     """``u @ A``."""
     if ss.issparse(other):
         return assembled(value, product(entries_of(other), entries_of(self)))
-    entries, matrix, u = _entries_if_varied(self), kept(self), plain(other)
-    u = u if is_traced(other) else np.array(u)
-    rows, columns = entries.rows, entries.columns
+    matrix, u = kept(self), plain(other) if is_traced(other) else np.array(other)
     return record(
         _dense(value, "product"),
-        (entries.values, lambda g: sampled(rows, columns, u.T, g.T)),
+        *terms_of(self, lambda rows, columns, g: sampled(rows, columns, u.T, g.T)),
         (other, lambda g: (matrix @ g.T).T),
     )
 
@@ -354,24 +343,21 @@ def _product_from_left(value: Any, self: Any, other: Any) -> Any:
 def _toarray(value: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
     if any(map(is_traced, (*args, *kwargs.values()))):
         raise _unknown(self, "toarray")
-    entries = entries_of(self)
-    rows, columns = entries.rows, entries.columns
-    return record(_dense(value, "todense"), (entries.values, lambda g: g[rows, columns]))
+    return record(_dense(value, "todense"), *terms_of(self, lambda rows, columns, g: g[rows, columns]))
 
 
 @_rule("diagonal")
 def _diagonal(value: Any, self: Any, k: int = 0) -> Any:
-    entries = entries_of(self)
-    chosen = entries.chosen(np.flatnonzero(entries.columns - entries.rows == k))
-    places = np.minimum(chosen.rows, chosen.columns)
-    return record(value.copy(), (chosen.values, lambda g: g[places]))
+    def adjoint_at(rows: Any, columns: Any, g: Any) -> Any:
+        on = columns - rows == k
+        return np.where(on, g[np.where(on, np.minimum(rows, columns), 0)], 0)
+
+    return record(value.copy(), *terms_of(self, adjoint_at))
 
 
 @_rule("trace")
 def _trace(value: Any, self: Any, offset: int = 0) -> Any:
-    entries = entries_of(self)
-    on = entries.columns - entries.rows == offset
-    return record(value, (entries.values, lambda g: g * on))
+    return record(value, *terms_of(self, lambda rows, columns, g: g * (columns - rows == offset)))
 
 
 @_rule("sum")
@@ -388,11 +374,13 @@ def _mean(value: Any, self: Any, axis: Any = None, dtype: Any = None, out: Any =
 def _summed(value: Any, self: Any, axis: Any, out: Any, factor: float) -> Any:
     if out is not None or isinstance(axis, tuple):
         raise _unknown(self, "sum")
-    entries = entries_of(self)
     if axis is None:
-        return record(value, (entries.values, lambda g: np.full(len(entries.rows), factor * g)))
-    places = entries.columns if axis % 2 == 0 else entries.rows
-    return record(_dense(value, "sum along an axis"), (entries.values, lambda g: factor * g[places]))
+        return record(value, *terms_of(self, lambda rows, columns, g: np.full(len(rows), factor * g)))
+    by_columns = axis % 2 == 0
+    return record(
+        _dense(value, "sum along an axis"),
+        *terms_of(self, lambda rows, columns, g: factor * g[columns if by_columns else rows]),
+    )
 
 
 # --- in place ------------------------------------------------------------------------------------------------------------

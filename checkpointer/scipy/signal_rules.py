@@ -43,12 +43,28 @@ def _convolve(call: Call) -> Any:
     return call.record(value, in1=lambda g: against(second, g), in2=lambda g: against(first, g))
 
 
-@rule("lfilter", "x")
+@rule("lfilter", "b a x")
 def _lfilter(call: Call) -> Any:
+    """``sum a[k] y[n - k] = sum b[k] x[n - k]``, of which the transpose runs backward."""
     call.need("leave zi away, and filter the whole signal at once", zi=None)
-    b, a, axis = call["b"], call["a"], call["axis"]
+    b, a, x, axis = np.atleast_1d(call["b"]), np.atleast_1d(call["a"]), np.asarray(call["x"]), call["axis"]
+    value = call.run()
+    y = value.copy()
 
-    def pullback(g: Any) -> Any:
-        return np.flip(ss.lfilter(b, a, np.flip(g, axis), axis), axis)
+    def backward(numerator: Any, g: Any) -> Any:
+        return np.flip(ss.lfilter(numerator, a, np.flip(g, axis), axis), axis)
 
-    return call.record(call.run(), x=pullback)
+    def sums(signal: Any, g: Any, count: int) -> Any:
+        """Of the adjoint with the signal, shifted by 0 to count - 1 samples."""
+        late, signal = np.moveaxis(backward([1.0], g), axis, -1), np.moveaxis(signal, axis, -1)
+        n = signal.shape[-1]
+        return np.array(
+            [np.sum(late[..., k:] * signal[..., : n - k]) if k < n else 0.0 for k in range(count)]
+        )
+
+    return call.record(
+        value,
+        b=lambda g: sums(x, g, len(b)),
+        a=lambda g: -sums(y, g, len(a)),
+        x=lambda g: backward(b, g),
+    )

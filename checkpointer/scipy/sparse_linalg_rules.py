@@ -11,8 +11,8 @@ import numpy as np
 import scipy.sparse as ss
 import scipy.sparse.linalg as sl
 
-from checkpointer.scipy.aware import Call, Rules, concrete, record
-from checkpointer.scipy.entries import entries_of, kept, sampled
+from checkpointer.scipy.aware import Call, Rules, once, record
+from checkpointer.scipy.entries import kept, sampled, terms_of
 
 RULES = Rules(sl)
 rule = RULES.rule
@@ -26,36 +26,30 @@ def _spsolve(call: Call) -> Any:
             "with a sparse right-hand side or a dense matrix", "use arrays for b, sparse matrices for A"
         )
     value = call.run()
-    matrix, entries = kept(a), entries_of(a)
-    rows, columns = entries.rows, entries.columns
-    x = value.copy()
+    matrix, x = kept(a), value.copy()
 
+    @once
     def rhs(g: Any) -> Any:
         back = sl.splu(matrix.tocsc().astype(np.result_type(matrix.dtype, g)))
         return back.solve(g.astype(back.L.dtype), trans="T")
 
-    def matrix_adjoint(g: Any) -> Any:
-        return -sampled(rows, columns, rhs(g), x)
-
-    return record(value, (entries.values, matrix_adjoint), (b, rhs))
+    return record(value, *terms_of(a, lambda rows, columns, g: -sampled(rows, columns, rhs(g), x)), (b, rhs))
 
 
-@rule("spsolve_triangular", "b")
+@rule("spsolve_triangular", "A b")
 def _spsolve_triangular(call: Call) -> Any:
-    value, matrix = call.run(), kept(call.given["A"])
-    lower, unit = call["lower"], call["unit_diagonal"]
+    a = call.given["A"]
+    if not ss.issparse(a):
+        raise call.refuse("with a dense matrix", "use scipy.linalg.solve_triangular")
+    value, matrix = call.run(), kept(a)
+    x, lower, unit = value.copy(), call["lower"], call["unit_diagonal"]
 
+    @once
     def rhs(g: Any) -> Any:
         return sl.spsolve_triangular(matrix.T.tocsr(), g, lower=not lower, unit_diagonal=unit)
 
-    return call.record(value, b=rhs)
+    def matrix_adjoint(rows: Any, columns: Any, g: Any) -> Any:
+        below = rows - columns if lower else columns - rows
+        return np.where(below >= unit, -sampled(rows, columns, rhs(g), x), 0)
 
-
-@rule("expm_multiply", "B")
-def _expm_multiply(call: Call) -> Any:
-    call.need("call it for one time at a time", start=None, stop=None, num=None, endpoint=None)
-    value, a = call.run(), concrete(call.given["A"])
-    if not ss.issparse(a) and not isinstance(a, np.ndarray):
-        raise call.refuse("with an operator", "use a sparse matrix")
-    matrix, trace = kept(call.given["A"]) if ss.issparse(a) else call["A"], call["traceA"]
-    return call.record(value, B=lambda g: sl.expm_multiply(matrix.T, g, traceA=trace))
+    return record(value, *terms_of(a, matrix_adjoint), (call.given["b"], rhs))

@@ -158,10 +158,6 @@ LINALG = {
         positive,
         normal(N, 2),
     ),
-    "cho_solve_banded": (
-        lambda s, b: s.linalg.cho_solve_banded((np.array([[0, 1.0, 2, 1, 2], [3.0, 4, 5, 3, 4]]), False), b),
-        normal(N),
-    ),
     "solve_sylvester": (lambda s, a, b, q: s.linalg.solve_sylvester(a, b, q), well, well, normal(N, N)),
     "inv": (lambda s, a: s.linalg.inv(a, overwrite_a=True), well),
     "inv complex": (lambda s, a: s.linalg.inv(a), complex_well),
@@ -334,6 +330,12 @@ SIGNAL = {
         for mode in ("full", "same", "valid")
     },
     "lfilter": (lambda s, x: s.signal.lfilter([1.0, 0.5], [2.0, -0.6, 0.1], x), normal(9)),
+    "lfilter coefficients": (
+        lambda s, b, a, x: s.signal.lfilter(b, a, x, axis=0),
+        normal(2),
+        lambda rng: np.array([2.0, 0.3, -0.1]) + 0.1 * rng.normal(size=3),
+        normal(9, 2),
+    ),
     "lfilter axis": (lambda s, x: s.signal.lfilter([1.0, 0.5], [1.0, -0.6], x, axis=0), normal(9, 2)),
 }
 

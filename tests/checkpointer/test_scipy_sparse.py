@@ -282,28 +282,21 @@ def test_factors_pass_for_those_of_scipy():
     assert np.array_equal(lu.solve(np.ones(N)), original.solve(np.ones(N)))
 
 
-def test_expm_multiply(agree):
+@pytest.mark.parametrize("unit", [False, True])
+@pytest.mark.parametrize("lower", [False, True])
+def test_spsolve_triangular(lower, unit, agree):
+    def run(s):
+        def function(values, b):
+            part = (s.sparse.tril if lower else s.sparse.triu)(
+                made(s, values) + 5 * s.sparse.eye_array(N), format="csr"
+            )
+            return s.sparse.linalg.spsolve_triangular(part, b, lower=lower, unit_diagonal=unit)
+
+        return function
+
     rng = np.random.default_rng(1)
-    a = scipy.sparse.csr_array(CONSTANT)
     for shape in (VECTOR, MATRIX):
-        agree(
-            lambda b: drop_in.sparse.linalg.expm_multiply(a, b),
-            lambda b: scipy.sparse.linalg.expm_multiply(a, b),
-            [rng.normal(size=shape)],
-            rng,
-        )
-
-
-def test_spsolve_triangular(agree):
-    rng = np.random.default_rng(1)
-    for lower, part in ((True, scipy.sparse.tril), (False, scipy.sparse.triu)):
-        a = part(scipy.sparse.csr_array(CONSTANT), format="csr")
-        agree(
-            lambda b, a=a, w=lower: drop_in.sparse.linalg.spsolve_triangular(a, b, lower=w),
-            lambda b, a=a, w=lower: scipy.sparse.linalg.spsolve_triangular(a, b, lower=w),
-            [rng.normal(size=N)],
-            rng,
-        )
+        agree(run(drop_in), run(scipy), [rng.normal(size=COUNT), rng.normal(size=shape)], rng)
 
 
 REFUSED = {
@@ -328,7 +321,10 @@ REFUSED = {
     "operator": (lambda s, a, u: s.sparse.linalg.aslinearoperator(a), "scipy.sparse.linalg.aslinearoperator"),
     "eigsh": (lambda s, a, u: s.sparse.linalg.eigsh(a, k=1), "scipy.sparse.linalg.eigsh"),
     "spilu": (lambda s, a, u: s.sparse.linalg.spilu(a.tocsc()), "scipy.sparse.linalg.spilu"),
-    "expm_multiply": (lambda s, a, u: s.sparse.linalg.expm_multiply(a, u), "'A'"),
+    "expm_multiply": (
+        lambda s, a, u: s.sparse.linalg.expm_multiply(a, u),
+        "scipy.sparse.linalg.expm_multiply",
+    ),
     "find": (lambda s, a, u: s.sparse.find(a), "scipy.sparse.find"),
 }
 
