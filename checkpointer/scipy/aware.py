@@ -288,8 +288,9 @@ class Call:
     def need(self, instead: str, **options: Any) -> None:
         """Refuse options that have other values than these."""
         for name, expected in options.items():
-            if name in self.given and self.given[name] is not expected and self.given[name] != expected:
-                raise self.refuse(f"with {name}={self.given[name]!r}", instead)
+            given = self.given.get(name, expected)
+            if given is not expected and (isinstance(given, np.ndarray) or given != expected):
+                raise self.refuse(f"with {name}={given!r}", instead)
 
     def record(self, value: Any, **pullbacks: Pullback) -> Any:
         """Record ``value`` as the function of the named arguments, each with its pullback."""

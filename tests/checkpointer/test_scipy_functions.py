@@ -285,6 +285,7 @@ FFT = {
     "fftn s": (lambda s, x: s.fft.fftn(x, s=(5, 2), axes=(2, 0)), normal(3, 2, 4)),
     "rfftn s": (lambda s, x: s.fft.rfftn(x, s=(5, 3), axes=(0, 1)), normal(3, 4, 2)),
     "irfftn s": (lambda s, x: s.fft.irfftn(x, s=(5, 7)), complex_normal(3, 4)),
+    "list": (lambda s, x: s.fft.fft([x, 2 * x]), normal(4)),
     "overwrite": (lambda s, x: s.fft.fft(x, overwrite_x=True, workers=1), complex_normal(4)),
     **{
         f"{name} {kind} {norm} {n}": (
