@@ -415,6 +415,8 @@ _FUNCTIONS = (
 
 def _operator(ufunc: np.ufunc) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
     def forward(self: TracedArray, other: Any) -> Any:
+        if hasattr(type(other), "tocoo"):  # a sparse matrix: it answers, as it does to an ndarray
+            return NotImplemented
         return ufuncs.call(ufunc, "__call__", (self, other), {})
 
     def reflected(self: TracedArray, other: Any) -> Any:

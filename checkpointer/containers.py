@@ -368,6 +368,65 @@ class ObjectArray(Container):
         self.owner[...] = content
 
 
+class Held:
+    """A base of checkpointer's own classes whose objects stand in the program's variables and belong to its state."""
+
+
+DROPPED = "checkpointer_dropped"
+"""The attribute of a sparse matrix for differentiated entries that are zero, and that SciPy therefore does not store."""
+
+
+def is_sparse(value: Any) -> bool:
+    """Whether it is a SciPy sparse matrix or array that keeps its values in an array, the attribute ``data``."""
+    kind = type(value)
+    return (
+        hasattr(kind, "tocoo")
+        and any(base.__module__.startswith("scipy.sparse.") for base in kind.__mro__)
+        and isinstance(vars(value).get("data"), np.ndarray)
+        and value.data.dtype != object
+    )
+
+
+class SparseMatrix(Container):
+    """A SciPy sparse matrix. The values that it stores may be differentiated; where they stand is only restored."""
+
+    __slots__ = ()
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.owner = owner
+        self.name = f"{name}."
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        dropped = vars(self.owner).get(DROPPED)
+        return [("data", self.owner.data if dropped is None else dropped.guarded(self.owner.data))]
+
+    def put(self, key: Any, value: Any) -> None:
+        self.owner.data = value
+        vars(self.owner).pop(DROPPED, None)
+
+    def content(self) -> Any:
+        return dict(vars(self.owner))
+
+    def restore(self, content: Any) -> None:
+        vars(self.owner).clear()
+        vars(self.owner).update(content)
+
+    def label(self, key: Any) -> str:
+        return f"{self.name}{key}"
+
+    def structure(self) -> list[np.ndarray[Any, Any]]:
+        """The arrays that say where the values stand."""
+        found: list[np.ndarray[Any, Any]] = []
+        for key, value in vars(self.owner).items():
+            if key != "data":
+                found += [
+                    item
+                    for item in (value if isinstance(value, tuple) else (value,))
+                    if isinstance(item, np.ndarray)
+                ]
+        return found
+
+
 class RandomState(Container):
     """A source of random numbers: NumPy's new and legacy ones, and the standard library's."""
 

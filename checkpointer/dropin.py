@@ -10,6 +10,8 @@ A name that a program imports *from* NumPy is bound once and for all, so `checkp
 
 from __future__ import annotations
 
+import importlib
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ Replacements = dict[str, Any]
 _lock = threading.Lock()
 _users = 0
 _modules: list[tuple[dict[str, Any], dict[str, Any], Replacements]] = []
+_classes: list[tuple[type, dict[str, Any], Replacements]] = []
 
 
 def names_of(original: ModuleType) -> dict[str, Any]:
@@ -31,13 +34,27 @@ def names_of(original: ModuleType) -> dict[str, Any]:
 def register(namespace: dict[str, Any], original: ModuleType, replacements: Replacements) -> None:
     """Make ``namespace``, the globals of a module, a drop-in for ``original``."""
     names = names_of(original)
-    namespace.update(names)
-    _modules.append((namespace, {name: names[name] for name in replacements}, replacements))
+    with _lock:
+        namespace.update(names)
+        _modules.append((namespace, {name: names[name] for name in replacements}, replacements))
+        _switch(bool(_users))
+
+
+def register_methods(cls: type, replacements: Replacements) -> None:
+    """Let a class of a library have other methods while something is differentiated.
+
+    That is for objects which exist before anything is differentiated, and whose methods hand arrays to compiled code.
+    """
+    with _lock:
+        _classes.append((cls, {name: vars(cls)[name] for name in replacements}, replacements))
+        _switch(bool(_users))
 
 
 @contextmanager
 def knowing_traced_values() -> Iterator[None]:
-    """Let the drop-in modules know about traced values."""
+    """Let the drop-in modules know about traced values, and SciPy's sparse matrices where there are any."""
+    if "scipy.sparse" in sys.modules:
+        importlib.import_module("checkpointer.scipy.matrices")
     _use(+1)
     try:
         yield
@@ -50,5 +67,13 @@ def _use(change: int) -> None:
     with _lock:
         before, _users = _users, _users + change
         if bool(before) != bool(_users):
-            for namespace, originals, replacements in _modules:
-                namespace.update(replacements if _users else originals)
+            _switch(bool(_users))
+
+
+def _switch(knowing: bool) -> None:
+    """Put all replacements in place, or all originals."""
+    for namespace, originals, replacements in _modules:
+        namespace.update(replacements if knowing else originals)
+    for cls, methods, others in _classes:
+        for name, method in (others if knowing else methods).items():
+            setattr(cls, name, method)

@@ -16,7 +16,7 @@ from typing import Any
 from checkpointer.active import active
 from checkpointer.errors import CheckpointerError, TraceError
 
-_OURS = frozenset(("autograd", "checkpointer", "contextlib", "numpy"))
+_OURS = frozenset(("autograd", "checkpointer", "contextlib", "numpy", "scipy"))
 _TRACED = re.compile(
     r"Traced(Array|Number)|Object of type float(64)? is not JSON serializable|only supported on ndarray objects"
 )

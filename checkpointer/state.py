@@ -25,6 +25,7 @@ from checkpointer.containers import (
     Container,
     Deque,
     Dict,
+    Held,
     List,
     MemoryFile,
     Numbers,
@@ -33,6 +34,8 @@ from checkpointer.containers import (
     RandomState,
     Set,
     Slots,
+    SparseMatrix,
+    is_sparse,
 )
 from checkpointer.memory import Array, root_of
 from checkpointer.reach import CodeReach, is_foreign
@@ -95,8 +98,12 @@ _NAMESPACES = (
     collections.UserDict,
     collections.UserList,
     collections.ChainMap,
+    Held,
 )
-_OBJECTS = (Dict, List, Deque, Set, Slots, Partial, Numbers, ObjectArray, RandomState, MemoryFile)
+_OBJECTS = (
+    *(Dict, List, Deque, Set, Slots, Partial, Numbers, ObjectArray, RandomState),
+    *(MemoryFile, SparseMatrix),
+)
 
 
 class Leaf:
@@ -346,7 +353,9 @@ class _Walk:
 
     def _object(self, value: Any, name: str) -> None:
         """A container, an object or code that was not met before."""
-        if isinstance(value, dict):
+        if hasattr(type(value), "tocoo"):
+            self._sparse(value, name)
+        elif isinstance(value, dict):
             self._push_data(Dict(value, name))
             self._elements(value, name)
             self._attributes(value, name)
@@ -385,6 +394,17 @@ class _Walk:
             self._refuse(_iterator, value, name)
         else:
             self._instance(value, name)
+
+    def _sparse(self, value: Any, name: str) -> None:
+        """A SciPy sparse matrix, with the arrays that it is made of; some have lists or a dict in their place."""
+        if not is_sparse(value):
+            self._attributes(value, name)
+            return
+        matrix = SparseMatrix(value, name)
+        for part in matrix.structure():
+            root = root_of(part)
+            self.found.roots.setdefault(id(root), root)
+        self._push_data(matrix)
 
     def _refuse(self, error: Callable[[Any, str], Exception], value: Any, name: str) -> None:
         if not self.lenient:

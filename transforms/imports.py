@@ -1,4 +1,4 @@
-"""Imports of NumPy and math become imports of the drop-in modules; `float(x)` becomes `as_float(x)` and the like.
+"""Imports of NumPy, SciPy and math become imports of the drop-in modules; `float(x)` becomes `as_float(x)` and the like.
 
 A changing pass, for files with and without marks. `DROP_IN` and `NAMES_OF` are the whole table of what is replaced.
 """
@@ -23,10 +23,22 @@ DROP_IN = {
     "autograd.numpy.fft": "numpy.fft",
     "autograd.numpy.linalg": "numpy.linalg",
     "autograd.numpy.random": "numpy.random",
+    "scipy": "checkpointer.scipy",
+    "scipy.fft": "checkpointer.scipy.fft",
+    "scipy.fftpack": "checkpointer.scipy.fftpack",
+    "scipy.integrate": "checkpointer.scipy.integrate",
+    "scipy.interpolate": "checkpointer.scipy.interpolate",
+    "scipy.linalg": "checkpointer.scipy.linalg",
+    "scipy.ndimage": "checkpointer.scipy.ndimage",
+    "scipy.optimize": "checkpointer.scipy.optimize",
+    "scipy.signal": "checkpointer.scipy.signal",
+    "scipy.sparse": "checkpointer.scipy.sparse",
+    "scipy.sparse.linalg": "checkpointer.scipy.sparse_linalg",
+    "scipy.special": "checkpointer.scipy.special",
 }
 """Module -> what stands in for it.
 
-NumPy's submodules stay as they are: their functions reach the tape through NumPy's own protocols.
+NumPy's submodules stay as they are: their functions reach the tape through NumPy's own protocols. SciPy's have none.
 """
 
 NAMES_OF = {"checkpointer.numpy": "checkpointer.numpy_names", "checkpointer.math": "checkpointer.math_names"}

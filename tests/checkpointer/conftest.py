@@ -165,3 +165,45 @@ def check_constant():
 
 class _None:
     varied = False
+
+
+def real_sum(value, weights):
+    """A real number made of everything that a function returned."""
+    parts = value if isinstance(value, tuple | list) else [value]
+    parts = [part for part in parts if isinstance(part, np.ndarray | np.generic | float | complex)]
+    return sum(np.sum(np.real(weight * part)) for weight, part in zip(weights, parts, strict=False))
+
+
+@pytest.fixture
+def agree():
+    """A function that proves the gradient of a function of arrays, with respect to each, against differences."""
+
+    def agree(function, original, arrays, rng, *, rtol=2e-6, fixed=()):
+        value = original(*map(np.copy, arrays))
+        parts = value if isinstance(value, tuple | list) else [value]
+        weights = [
+            rng.normal(size=np.shape(part))
+            + (1j * rng.normal(size=np.shape(part)) if np.iscomplexobj(part) else 0)
+            for part in parts
+            if isinstance(part, np.ndarray | np.generic | float | complex)
+        ]
+        for place, array in enumerate(arrays):
+            if place in fixed or np.asarray(array).dtype.kind not in "fc":
+                continue
+
+            def scalar(x, run=function, place=place):
+                given = [x if n == place else np.copy(other) for n, other in enumerate(arrays)]
+                return real_sum(run(*given), weights)
+
+            direction = rng.normal(size=array.shape)
+            if np.iscomplexobj(array):
+                direction = direction + 1j * rng.normal(size=array.shape)
+            value, gradient = value_and_grad(scalar)(array.copy())
+            assert value == scalar(array.copy(), original)
+            h = 1e-3
+            at = [scalar(array + k * h * direction, original) for k in (-2, -1, 1, 2)]
+            expected = (8 * (at[2] - at[1]) - (at[3] - at[0])) / (12 * h)
+            got = np.sum(np.real(gradient * direction))
+            assert got == pytest.approx(expected, rel=rtol, abs=1e-8), f"argument {place}"
+
+    return agree

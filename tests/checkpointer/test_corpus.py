@@ -48,8 +48,14 @@ def _programs():
         for name, member in vars(plain).items():
             code = getattr(member, "__code__", None)
             if code is not None and code.co_varnames[:2] == ("u", "scheme"):
-                for scheme in ("online", "storeall") if name.startswith("online_") else SCHEMES:
+                for scheme in _schemes(theme, name):
                     yield pytest.param(theme, name, SCHEMES[scheme], id=f"{theme}-{name}-{scheme}")
+
+
+def _schemes(theme, name):
+    if name.startswith("online_"):
+        return ["online", "storeall"]
+    return ["revolve1", "revolve3", "storeall"] if theme == "implicit" else SCHEMES
 
 
 def _difference(program, u, direction, scheme):

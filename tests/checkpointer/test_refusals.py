@@ -142,7 +142,7 @@ PAGE = (ROOT / "docs" / "refusals.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^## (CKP2\d\d): (.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 CODES = {
     code
-    for path in (ROOT / "checkpointer").glob("*.py")
+    for path in [*(ROOT / "checkpointer").glob("*.py"), *(ROOT / "checkpointer" / "scipy").glob("*.py")]
     for code in re.findall(r'"(CKP2\d\d)"', path.read_text("utf-8"))
 }
 LIBRARY = """
