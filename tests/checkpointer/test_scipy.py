@@ -20,7 +20,7 @@ import scipy.signal
 import scipy.sparse
 import scipy.special
 
-from checkpointer import TraceError, grad, value_and_grad
+from checkpointer import TraceError, grad, value_and_grad, vjp
 from checkpointer import scipy as drop_in
 from checkpointer.boxes import is_varied
 from checkpointer.scipy.aware import traced_values
@@ -311,3 +311,8 @@ def test_an_output_of_constants_is_undone():
         return first + np.sum(buffer)
 
     assert grad(function)(np.array([1.0, 2.0, 3.0])).tolist() == [2.0, 4.0, 6.0]
+
+
+def test_a_sparse_result_is_refused():
+    with pytest.raises(TraceError, match="CKP201 the value that the function returns is a sparse matrix"):
+        vjp(lambda u: drop_in.sparse.diags(u), np.ones(3))
