@@ -13,6 +13,7 @@ from autograd.tracer import Box
 
 from checkpointer import trees
 from checkpointer.boxes import is_traced, is_varied, plain
+from checkpointer.containers import is_sparse
 from checkpointer.dropin import knowing_traced_values
 from checkpointer.errors import ArgumentError, TraceError
 from checkpointer.memory import Memory, flipped, overlaps_itself, root_of
@@ -327,6 +328,13 @@ class _Results:
     def __init__(self, value: Any) -> None:
         self._traced = value
         self._nodes = [(name, leaf._node) for name, leaf in _flat(value, "value") if is_varied(leaf)]
+        for name, leaf in _flat(value, "value"):
+            if is_sparse(leaf) and is_varied(leaf.data):
+                raise refuse(
+                    "CKP201",
+                    f"the {name} that the function returns is a sparse matrix of differentiated values",
+                    "return its toarray(), or the array of the values that it was made of",
+                )
         self._value = _untraced(value)
 
     def plain(self) -> Any:

@@ -14,8 +14,8 @@ import numpy as np
 import scipy.linalg as sl
 from autograd.core import primitive_vjps
 
-from checkpointer import rules as numpy_rules
 from checkpointer.active import active
+from checkpointer.registry import COMPOSITIONS, rebased
 from checkpointer.scipy.aware import Call, Rules, adopted, once, record
 from checkpointer.scipy.moves import moved
 
@@ -432,16 +432,9 @@ def _pinv(call: Call) -> Any:
 
 @rule("norm", "a")
 def _norm(call: Call) -> Any:
-    a, options = call["a"], {name: call[name] for name in ("ord", "axis", "keepdims")}
+    options = {name: call[name] for name in ("ord", "axis", "keepdims")}
     value = call.run()
-    maker = numpy_rules.RULES[np.linalg.norm]
-    try:
-        pullback = maker((0,), value, (np.asarray(a),), options)
-    except NotImplementedError as error:
-        raise call.refuse(
-            f"with ord={options['ord']!r}", "use a norm of order 1, 2 or infinity of a vector"
-        ) from error
-    return call.record(value, a=lambda g: pullback(g)[0])
+    return rebased(active.tape, value, COMPOSITIONS[np.linalg.norm](call["a"], **options))
 
 
 # --- functions that move elements -----------------------------------------------------------------------------------
