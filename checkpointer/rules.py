@@ -222,6 +222,13 @@ def _divmod_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[A
     return lambda g: remainder(g[1])
 
 
+def _where_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
+    """Autograd's rule does not sum over the axes along which a choice was broadcast."""
+    chosen = (None, args[0], np.logical_not(args[0]))
+    return lambda g: tuple(unbroadcast(np.where(chosen[n], g, np.zeros((), g.dtype)), args[n]) for n in argnums)
+
+
+RULES[np.where] = _where_maker
 RULES[np.modf] = _modf_maker
 RULES[np.divmod] = _divmod_maker
 

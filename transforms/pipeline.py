@@ -174,17 +174,23 @@ def _supers(file: Source, scopes: Scopes) -> frozenset[tuple[int, int]]:
 
 
 def _conversions(file: Source, scopes: Scopes) -> frozenset[tuple[int, int]]:
-    """Where `float` or `complex` converts one value that is not written out."""
+    """Where `float` or `complex` converts one value that is not written out, or is mapped over values."""
+    calls = [node for node in ast.walk(file.tree) if isinstance(node, ast.Call)]
+    names = [call.func for call in calls if _converts(call)]
+    names += [call.args[0] for call in calls if scopes.is_builtin(call.func, "map") and len(call.args) == 2]
     return frozenset(
-        (node.func.lineno, file.column(node.func))
-        for node in ast.walk(file.tree)
-        if isinstance(node, ast.Call)
-        and scopes.is_builtin(node.func, *CONVERSIONS)
-        and len(node.args) == 1
-        and not node.keywords
-        and not isinstance(node.args[0], (ast.Constant, ast.JoinedStr, ast.Starred))
-        and not (isinstance(node.args[0], ast.UnaryOp) and isinstance(node.args[0].operand, ast.Constant))
+        (name.lineno, file.column(name)) for name in names if scopes.is_builtin(name, *CONVERSIONS)
     )
+
+
+def _converts(call: ast.Call) -> bool:
+    """Whether a call has one argument, and that is not a number or text that is written out."""
+    if len(call.args) != 1 or call.keywords:
+        return False
+    (argument,) = call.args
+    if isinstance(argument, ast.UnaryOp):
+        return not isinstance(argument.operand, ast.Constant)
+    return not isinstance(argument, (ast.Constant, ast.JoinedStr, ast.Starred))
 
 
 def _spent(file: Source, scopes: Scopes, marks: Sequence[Mark]) -> frozenset[tuple[int, int]]:

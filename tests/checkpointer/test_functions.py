@@ -91,6 +91,8 @@ OPERATORS = {
     "negation and absolute value": lambda u: -abs(u - 0.61) + +u,
     "comparison as a factor": lambda u: (u > 0.61) * u,
     "choice": lambda u: np.where(u > 0.61, u**2, -u),
+    "choice_of_numbers": lambda u: np.where(W[:4] > 1, u[0, 0] * u[1, 1], u[2, 0]),
+    "choice_of_rows": lambda u: np.where(W[:3, None] > 1, u[:, :1] ** 2, u[1]),
     "masked assignment": lambda u: _masked(u),
     "modf": lambda u: np.modf(u * 5 + 0.03)[0],
 }
