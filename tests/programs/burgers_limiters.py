@@ -4,6 +4,7 @@ import numpy as np
 from checkpointer import checkpointed
 
 CONTROLS = 0.6 + 0.4*np.sin(2*np.pi*np.arange(20)/20 + 0.1)
+STEP = 1e-6  # where two slopes are nearly equal, a limiter has a kink nearby
 
 def minmod(a, b):
     return 0.5*(np.sign(a) + np.sign(b))*np.minimum(np.abs(a), np.abs(b))

@@ -40,4 +40,4 @@ def run(x, scheme):
         if tested:
             cases += [c.I]
         peak = np.fmax(peak, c.I)
-    return 100*peak + np.sum(np.square(cases)) + c.R
+    return 100*peak + np.sum(np.array(cases)**2) + c.R
