@@ -154,7 +154,15 @@ def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
         if all(new is old for new, old in zip(items, value, strict=True)):
             return value
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    return change(value)
+    return change(value) if _is_leaf(value) else value
+
+
+def _is_leaf(value: Any) -> bool:
+    """Whether this is an array or a floating-point number; a tuple may hold other things beside them."""
+    kind = type(value)
+    if kind is np.ndarray or kind is TracedArray:
+        return value.dtype.kind in "biufc"
+    return kind in _NUMBERS or kind is TracedNumber
 
 
 class State:
