@@ -7,13 +7,13 @@ LENGTH = "unknown"
 
 def next_bounce(z, v, g, table, t):
     """Time to the next contact by Newton's method, at most ten iterations."""
-    dt = 0.3
+    dt = 2*v/g + 0.3
     for _ in range(10):
         gap = z + v*dt - 0.5*g*dt**2 - table(t + dt)
         slope = v - g*dt - (table(t + dt + 1e-3) - table(t + dt - 1e-3))/2e-3
         change = gap/slope
         dt = dt - change
-        if abs(change) < 1e-10:
+        if abs(change) < 1e-13:
             return dt
     return dt
 

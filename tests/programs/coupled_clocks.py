@@ -19,7 +19,7 @@ def run(x, scheme):
         phase_at[who] = now
         period = periods[who]
         for when, other in list(agenda):
-            if other != who and when - now > 0.2:
+            if other != who:
                 agenda.remove((when, other))
                 heapq.heappush(agenda, (when - coupling*(when - now)**2, other))
         heapq.heappush(agenda, (now + period, who))

@@ -44,7 +44,7 @@ def hll(WL, WR, gam):
 
 def run(x, scheme):
     gam = x[4]
-    n, tend, cfl = 14, 0.12, 0.5
+    n, tend, cfl = 12, 0.1, 0.5
     dx = 1/n
     xc = (np.arange(n) + 0.5)*dx
     W = np.zeros((3, n))

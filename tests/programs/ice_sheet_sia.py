@@ -41,4 +41,5 @@ def run(x, scheme):
         H[0] = H[1]
         H[-1] = 0
         volume[k] = np.sum(H)*dx
-    return volume[-1]**2 + volume[3:6].mean()
+    slope = np.gradient(S, dx)
+    return volume[-1]**2 + volume[3:6].mean() + np.abs(slope).max()

@@ -69,7 +69,7 @@ def cavity_flow(nt, u, v, dt, dx, dy, p, rho, nu, lid, scheme):
 
 
 def run(x, scheme=Revolve(3)):
-    nx = ny = 7
+    nx = ny = 6
     u, v, p = (numpy.zeros((ny, nx)) for _ in range(3))
-    u, v, p = cavity_flow(6, u, v, .01, 2 / (nx - 1), 2 / (ny - 1), p, x[2], x[1], x[0], scheme)
+    u, v, p = cavity_flow(5, u, v, .01, 2 / (nx - 1), 2 / (ny - 1), p, x[2], x[1], x[0], scheme)
     return numpy.sum(u**2 + v**2) + p.mean()

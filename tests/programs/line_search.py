@@ -5,6 +5,7 @@ from checkpointer import checkpointed
 
 CONTROLS = np.array([-0.6, 0.9, 1.3, 4.0])
 LENGTH = "unknown"
+STEP = 1e-6  # where the number of halvings changes, the result jumps
 
 
 def minimize(fun, jac, x0, scheme, *, maxiter=9, gtol=1e-8, c1=1e-4, callback=None):

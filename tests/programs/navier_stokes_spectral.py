@@ -44,5 +44,5 @@ def run(x, scheme):
     X, Y = np.meshgrid(s, s)
     w = x[0]*np.sin(X)*np.cos(Y) + x[1]*np.cos(2*X + Y) + x[2]*np.sin(Y)
     model = Spectral2D(N, x[3])
-    wh = model.integrate(fft2(w), 0.05, 5, scheme)
+    wh = model.integrate(fft2(w), 0.05, 4, scheme)
     return np.sum(np.abs(wh)**2)/N**4 + model.diag['energy']

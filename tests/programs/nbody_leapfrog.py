@@ -39,7 +39,7 @@ def getEnergy(pos, vel, mass, G):
 
 
 def run(x, scheme):
-    N, t, tEnd, dt, G = 4, 0, 0.4, 0.05, 1.0
+    N, t, tEnd, dt, G = 4, 0, 0.3, 0.05, 1.0
     pos = x.reshape(N, 3)
     mass = 20.0*np.ones((N, 1))/N
     vel = np.array([[.1, .4, 0.], [-.3, .2, .1], [.2, -.5, .3], [0., -.1, -.4]])

@@ -62,5 +62,5 @@ def run(x, scheme):
     model = ShallowWater(8, 6)
     X, Y = np.meshgrid(np.linspace(-1, 1, 8), np.linspace(-1, 1, 6))
     model.h += x[0]*np.exp(-(X**2 + Y**2)/x[1]**2)
-    model.run(0.11, x[2], scheme)
+    model.run(0.07, x[2], scheme)
     return np.sum(model.h**3) + np.sum(model.u**2)
