@@ -141,11 +141,26 @@ class Imports(Tracked):
         last_comma = updated.names[-1].comma if updated.lpar else cst.MaybeSentinel.DEFAULT
         return updated.with_changes(names=[*kept[:-1], kept[-1].with_changes(comma=last_comma)])
 
-    def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
-        name = original_node.value
-        if name not in CONVERSIONS or self.origins.place(original_node) not in self.conversions:
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
+        name = original_node.func
+        if not isinstance(name, cst.Name) or self.origins.place(name) not in self.conversions:
             return updated_node
-        return updated_node.with_changes(value=self.runtime[CONVERSIONS[name]])
+        return updated_node.with_changes(
+            func=cst.ensure_type(updated_node.func, cst.Name).with_changes(
+                value=self.runtime[CONVERSIONS[name.value]]
+            )
+        )
+
+    def leave_Arg(self, original_node: cst.Arg, updated_node: cst.Arg) -> cst.Arg:
+        """The conversion itself as an argument: `map(float, values)`."""
+        name = original_node.value
+        if not isinstance(name, cst.Name) or self.origins.place(name) not in self.conversions:
+            return updated_node
+        return updated_node.with_changes(
+            value=cst.ensure_type(updated_node.value, cst.Name).with_changes(
+                value=self.runtime[CONVERSIONS[name.value]]
+            )
+        )
 
 
 def _replacement(alias: cst.ImportAlias) -> Iterable[cst.BaseSmallStatement]:

@@ -95,7 +95,8 @@ def rewrite_source(source: str, filename: str, scheme_names: Collection[str], *,
 
     outline = Outline(origins, {plan.line: plan for plan in plans}, _supers(file, scopes), runtime)
     module = outline_module(file.module, plans, outline, runtime, origins)
-    module = module.visit(Imports(origins, runtime, _conversions(file, scopes), _spent(file, scopes, marks)))
+    conversions = _conversions(file, scopes) | _mapped(file, scopes)
+    module = module.visit(Imports(origins, runtime, conversions, _spent(file, scopes, marks)))
     module = add_imports(module, [*_scheme_import(marks), *_runtime_import(runtime)], origins)
     module = add_header(module, _header(file, plans, version), origins)
     return Rewritten(module.code, tuple(_infos(file, scopes, plans)), source_lines(module, origins))
@@ -174,23 +175,29 @@ def _supers(file: Source, scopes: Scopes) -> frozenset[tuple[int, int]]:
 
 
 def _conversions(file: Source, scopes: Scopes) -> frozenset[tuple[int, int]]:
-    """Where `float` or `complex` converts one value that is not written out, or is mapped over values."""
-    calls = [node for node in ast.walk(file.tree) if isinstance(node, ast.Call)]
-    names = [call.func for call in calls if _converts(call)]
-    names += [call.args[0] for call in calls if scopes.is_builtin(call.func, "map") and len(call.args) == 2]
+    """Where `float` or `complex` converts one value that is not written out."""
     return frozenset(
-        (name.lineno, file.column(name)) for name in names if scopes.is_builtin(name, *CONVERSIONS)
+        (node.func.lineno, file.column(node.func))
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Call)
+        and scopes.is_builtin(node.func, *CONVERSIONS)
+        and len(node.args) == 1
+        and not node.keywords
+        and not isinstance(node.args[0], (ast.Constant, ast.JoinedStr, ast.Starred))
+        and not (isinstance(node.args[0], ast.UnaryOp) and isinstance(node.args[0].operand, ast.Constant))
     )
 
 
-def _converts(call: ast.Call) -> bool:
-    """Whether a call has one argument, and that is not a number or text that is written out."""
-    if len(call.args) != 1 or call.keywords:
-        return False
-    (argument,) = call.args
-    if isinstance(argument, ast.UnaryOp):
-        return not isinstance(argument.operand, ast.Constant)
-    return not isinstance(argument, (ast.Constant, ast.JoinedStr, ast.Starred))
+def _mapped(file: Source, scopes: Scopes) -> frozenset[tuple[int, int]]:
+    """Where `float` or `complex` itself is an argument, of `map`."""
+    return frozenset(
+        (node.args[0].lineno, file.column(node.args[0]))
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Call)
+        and scopes.is_builtin(node.func, "map")
+        and len(node.args) == 2
+        and scopes.is_builtin(node.args[0], *CONVERSIONS)
+    )
 
 
 def _spent(file: Source, scopes: Scopes, marks: Sequence[Mark]) -> frozenset[tuple[int, int]]:
