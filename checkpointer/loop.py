@@ -283,8 +283,8 @@ def _check_unwatched(unwatched: list[tuple[Any, Any]]) -> None:
             raise refuse(
                 "CKP209",
                 f"the loop writes into an array of shape {root.shape} that was made inside the differentiated function by"
-                " something that the tape does not watch, such as a random generator or a library",
-                "copy it when it is made: u = np.array(rng.normal(size=n))",
+                " something that the tape does not watch, such as a library",
+                "copy it when it is made: u = np.array(library.make(n))",
             )
 
 

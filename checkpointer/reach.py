@@ -37,6 +37,7 @@ _FOREIGN = frozenset(
 """Packages whose functions and objects are held by reference: they keep no state of the user's simulation."""
 
 
+_RANDOM = ("numpy.random", "checkpointer.numpy_random")
 _FIXED = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type, np.ufunc)
 """What a global name may hold without being a variable of the simulation, as long as no code assigns to it."""
 
@@ -182,7 +183,7 @@ class CodeReach:
         self._add((id(namespace), name), namespace, lambda: Global(namespace, name))
 
     def _module(self, module: types.ModuleType, names: Names) -> None:
-        if module is random or "random" in names.attributes or module.__name__.endswith("numpy.random"):
+        if module is random or "random" in names.attributes or module.__name__ in _RANDOM:
             self._random(random._inst)
             self._random(np.random.mtrand._rand)
         if not is_foreign(module.__name__):

@@ -224,7 +224,7 @@ def _divmod_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[A
 
 def _where_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], tuple[Any, ...]]:
     """Autograd's rule does not sum over the axes along which a choice was broadcast."""
-    chosen = (None, args[0], np.logical_not(args[0]))
+    chosen = {1: args[0], 2: np.logical_not(args[0])}
     return lambda g: tuple(
         unbroadcast(np.where(chosen[n], g, np.zeros((), g.dtype)), args[n]) for n in argnums
     )

@@ -33,6 +33,7 @@ from checkpointer.containers import (
     Set,
     Slots,
 )
+from checkpointer.generators import GENERATORS, WatchedGenerator
 from checkpointer.memory import Array, root_of
 from checkpointer.reach import CodeReach, is_foreign
 from checkpointer.refusals import refuse
@@ -79,6 +80,7 @@ _NUMBERS = frozenset(
         np.clongdouble,
     )
 )
+_DRAWING = GENERATORS | {WatchedGenerator}
 _BOUND = (types.BuiltinMethodType, types.MethodWrapperType)
 _ITERATORS: tuple[type, ...] = (
     *(types.GeneratorType, map, filter, zip, enumerate, reversed),
@@ -133,7 +135,7 @@ class Survey:
         self.slots: list[tuple[Container, Any, Any]] = []
 
     def replace(self, change: Callable[[Any], Any]) -> None:
-        """Put ``change(value)`` in the place of every leaf, tuples being rebuilt where something in them changed."""
+        """Put ``change(value)`` in the place of every leaf and generator, tuples being rebuilt."""
         for container, key, value in self.slots:
             new = _changed(value, change)
             if new is not value:
@@ -154,15 +156,15 @@ def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
         if all(new is old for new, old in zip(items, value, strict=True)):
             return value
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    return change(value) if _is_leaf(value) else value
+    return change(value) if _is_replaced(value) else value
 
 
-def _is_leaf(value: Any) -> bool:
-    """Whether this is an array or a floating-point number; a tuple may hold other things beside them."""
+def _is_replaced(value: Any) -> bool:
+    """Whether this is an array, a floating-point number or a generator; a tuple may hold other things beside them."""
     kind = type(value)
     if kind is np.ndarray or kind is TracedArray:
         return value.dtype.kind in "biufc"
-    return kind in _NUMBERS or kind is TracedNumber
+    return kind in _NUMBERS or kind is TracedNumber or kind in _DRAWING
 
 
 class State:
@@ -262,6 +264,9 @@ class _Walk:
             return True
         if kind is np.ndarray or kind is TracedArray:
             return self._array(value, key, container, place)
+        if kind in _DRAWING:
+            self._visit_object(value._value if kind is WatchedGenerator else value, container, place)
+            return True
         if isinstance(value, tuple):
             hits = [self._visit(item, (*key, number), container, place) for number, item in enumerate(value)]
             return any(hits)

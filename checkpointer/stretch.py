@@ -14,6 +14,7 @@ import numpy as np
 
 from checkpointer.boxes import box, is_traced, plain
 from checkpointer.errors import ReplayError
+from checkpointer.generators import GENERATORS, WatchedGenerator
 from checkpointer.memory import Array, Memory, NumberMemory, overlaps_itself
 from checkpointer.state import Key, Leaf, State, Survey, replace_in
 from checkpointer.tape import Tape, TapeNode
@@ -149,6 +150,8 @@ class Wrapper:
     def __call__(self, value: Any) -> Any:
         if is_traced(value):
             return value
+        if type(value) in GENERATORS:
+            return WatchedGenerator(value)
         if not isinstance(value, np.ndarray):
             return box(self.tape, value, NumberMemory()) if self.varied(value) else value
         known = self._arrays.get(id(value))

@@ -22,14 +22,19 @@ DROP_IN = {
     "autograd.numpy": "checkpointer.numpy",
     "autograd.numpy.fft": "numpy.fft",
     "autograd.numpy.linalg": "numpy.linalg",
-    "autograd.numpy.random": "numpy.random",
+    "autograd.numpy.random": "checkpointer.numpy_random",
+    "numpy.random": "checkpointer.numpy_random",
 }
 """Module -> what stands in for it.
 
-NumPy's submodules stay as they are: their functions reach the tape through NumPy's own protocols.
+NumPy's other submodules stay as they are: their functions reach the tape through NumPy's own protocols.
 """
 
-NAMES_OF = {"checkpointer.numpy": "checkpointer.numpy_names", "checkpointer.math": "checkpointer.math_names"}
+NAMES_OF = {
+    "checkpointer.numpy": "checkpointer.numpy_names",
+    "checkpointer.numpy_random": "checkpointer.numpy_random_names",
+    "checkpointer.math": "checkpointer.math_names",
+}
 """Drop-in module -> where single names are imported from: they are bound once and for all."""
 
 CONVERSIONS = {"complex": "as_complex", "float": "as_float", "type": "type_of"}
