@@ -11,12 +11,12 @@ A name that a program imports *from* NumPy is bound once and for all, so `checkp
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-Replacements = dict[str, Callable[..., Any]]
+Replacements = dict[str, Any]
 
 _lock = threading.Lock()
 _users = 0
