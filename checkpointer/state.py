@@ -22,6 +22,8 @@ import numpy as np
 
 from checkpointer.arrays import TracedArray
 from checkpointer.containers import (
+    Cell,
+    ClassAttributes,
     Container,
     Deque,
     Dict,
@@ -35,7 +37,7 @@ from checkpointer.containers import (
 )
 from checkpointer.generators import GENERATORS, WatchedGenerator
 from checkpointer.memory import Array, root_of
-from checkpointer.reach import CodeReach, is_foreign
+from checkpointer.reach import CodeReach, Defaults, functions_of, is_foreign
 from checkpointer.refusals import refuse
 from checkpointer.scalars import TracedNumber
 
@@ -211,6 +213,7 @@ class _Walk:
         self.code = code
         self.found = Survey()
         self.seen: dict[int, Any] = {}
+        self.made: dict[int, Any] = {}
         self.stack: list[tuple[str, int, Container]] = []
         self.phase = "data"
         self.count = 0
@@ -226,6 +229,8 @@ class _Walk:
         while self.done < len(self.code.containers):
             number = self.done
             self.done += 1
+            if id(self.code.containers[number].owner) in self.made:
+                continue  # found among the data before the code that leads to it was
             self.stack.append(("code", number, self.code.containers[number]))
             self._drain()
         self.phase, self.count = "kept", 0
@@ -313,10 +318,12 @@ class _Walk:
             self._elements(value, name)
         elif isinstance(value, RandomState.KINDS):
             self._push_data(RandomState(value, name))
-        elif isinstance(value, types.FunctionType | type | functools._lru_cache_wrapper):
+        elif isinstance(value, functools._lru_cache_wrapper):
             self.code.discover(value)
+        elif isinstance(value, types.FunctionType | type):
+            self._function_or_class(value)
         elif isinstance(value, types.MethodType):
-            self.code.discover(value.__func__)
+            self._function_or_class(value.__func__)
             self._visit_inner(value.__self__, name)
         elif isinstance(value, functools.partial):
             self._visit_inner(value.func, name)
@@ -333,6 +340,38 @@ class _Walk:
             self._refuse(_iterator, value, name)
         else:
             self._instance(value, name)
+
+    def _function_or_class(self, value: Any) -> None:
+        """Code that stands in a file is the same at all times. What a function makes while it runs is walked like data.
+
+        A step that is run again makes other functions and classes than those of the first sweep.
+        """
+        if not isinstance(value, types.FunctionType | type) or "<locals>" not in value.__qualname__:
+            self.code.discover(value)
+        elif not self.code.knows(value) and id(value) not in self.made:
+            self.made[id(value)] = value
+            if isinstance(value, type):
+                self._made_class(value)
+            else:
+                self._made_function(value)
+
+    def _made_class(self, cls: type) -> None:
+        self._push_data(ClassAttributes(cls))
+        for base in cls.__mro__[1:]:
+            self._function_or_class(base)
+        for function in functions_of(cls):
+            self._function_or_class(function)
+
+    def _made_function(self, function: types.FunctionType) -> None:
+        self.code.mention(function)
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            if not self.code.knows(cell) and id(cell) not in self.made:
+                self.made[id(cell)] = cell
+                self._push_data(Cell(cell, name))
+        if function.__defaults__ or function.__kwdefaults__:
+            self._push_data(Defaults(function))
+        if function.__dict__:
+            self._push_data(Dict(function.__dict__, f"{function.__qualname__}."))
 
     def _refuse(self, error: Callable[[Any, str], Exception], value: Any, name: str) -> None:
         if not self.lenient:
@@ -367,7 +406,7 @@ class _Walk:
         cls = type(value)
         if cls in (list, dict, deque):
             return
-        self.code.discover(cls)
+        self._function_or_class(cls)
         attributes = getattr(value, "__dict__", None)
         if isinstance(attributes, dict) and id(attributes) not in self.seen:
             self.seen[id(attributes)] = attributes

@@ -129,6 +129,12 @@ class Stretch:
                 group.deposit(entry)
         for key in self._left:
             adjoint.pop(key, None)  # the stretch left a constant there, so nothing before it matters
+        if adjoint:
+            raise ReplayError(
+                f"a recomputed step left a state of another form than the loop went on from ({len(adjoint)} of its numbers"
+                " and arrays have no place there): the step does not do the same every time it is run, or keeps values where"
+                " checkpointer cannot follow them"
+            )
         self.tape.reverse()
         for group in self.before:
             entry = group.collect()
