@@ -25,7 +25,7 @@ from checkpointer.signals import BREAK, Ended, Return
 from checkpointer.snapshots import Snapshot, capture
 from checkpointer.state import Key, Leaf, State, Survey
 from checkpointer.storage import Session
-from checkpointer.stretch import Adjoint, Group, Stretch, Wrapper, groups_of, wrapped
+from checkpointer.stretch import Adjoint, Group, Stretch, Wrapper, check_nothing_lost, groups_of, wrapped
 from checkpointer.tape import Tape, active, not_recording, recording
 
 ForwardSweep = Callable[["Loop"], None]
@@ -206,11 +206,17 @@ class Loop:
 
 
 class LoopOperation:
-    """The loop as an entry of the tape around it."""
+    """The loop as an entry of the tape around it.
 
-    def __init__(self, loop: Loop, reverse: ReverseSweep, before: list[Group], after: list[Group]) -> None:
+    ``entered`` are the keys of all leaves at the loop's entry, ``before`` those that a derivative flows through.
+    """
+
+    def __init__(
+        self, loop: Loop, reverse: ReverseSweep, entered: list[Key], before: list[Group], after: list[Group]
+    ) -> None:
         self.loop = loop
         self.sweep = reverse
+        self.entered = entered
         self.before = before
         self.after = after
 
@@ -225,9 +231,12 @@ class LoopOperation:
         finally:
             self.loop.session.close()
         for group in self.before:
-            entry = adjoint.get(group.key)
+            entry = adjoint.pop(group.key, None)
             if entry is not None:
                 group.deposit(entry)
+        for key in self.entered:
+            adjoint.pop(key, None)  # a constant stood there
+        check_nothing_lost(adjoint)
 
 
 class ContentRestored:
@@ -258,6 +267,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     ]
     loop.state.keep(around)
     around = _all_traced(loop, tape, wrapper)
+    entered = [leaf.key for leaf in around.leaves]
     entry = groups_of(around.leaves)
     varied = {id(plain(leaf.value)) for leaf in around.leaves if is_varied(leaf.value)}
     loop.constants = _numbers(around, varied)
@@ -272,7 +282,8 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
         raise
     _check_unwatched(unwatched)
     after = _rewrapped(loop, wrapper)
-    tape.entries.append(LoopOperation(loop, reverse if loop.steps else _nothing_ran, entry, after))
+    sweep = reverse if loop.steps else _nothing_ran
+    tape.entries.append(LoopOperation(loop, sweep, entered, entry, after))
     return loop.ended()
 
 

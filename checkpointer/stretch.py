@@ -129,18 +129,23 @@ class Stretch:
                 group.deposit(entry)
         for key in self._left:
             adjoint.pop(key, None)  # the stretch left a constant there, so nothing before it matters
-        if adjoint:
-            raise ReplayError(
-                f"a recomputed step left a state of another form than the loop went on from ({len(adjoint)} of its numbers"
-                " and arrays have no place there): the step does not do the same every time it is run, or keeps values where"
-                " checkpointer cannot follow them"
-            )
+        check_nothing_lost(adjoint)
         self.tape.reverse()
         for group in self.before:
             entry = group.collect()
             if entry is not None:
                 adjoint[group.key] = entry
         return adjoint
+
+
+def check_nothing_lost(adjoint: Adjoint) -> None:
+    """Refuse that adjoints are left over which belong to no place of the state."""
+    if adjoint:
+        raise ReplayError(
+            f"a recomputed step left a state of another form than the loop went on from ({len(adjoint)} of its numbers and"
+            " arrays have no place there): the step does not do the same every time it is run, or keeps values where"
+            " checkpointer cannot follow them"
+        )
 
 
 class Wrapper:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from checkpointer import Online, ReplayError, Revolve, TraceError, grad
+from checkpointer.stretch import Stretch, check_nothing_lost
+from checkpointer.tape import Tape
 
 ROOT = Path(__file__).parents[2]
 
@@ -382,3 +384,15 @@ def test_an_array_of_a_library_that_a_loop_overwrites(load):
     with pytest.raises(TraceError, match="CKP209 the loop writes into an array"):
         grad(program.f)(np.ones(3), outside, Revolve(2), False)
     assert grad(program.f)(np.ones(3), outside, Revolve(2), True).tolist() == [1.75] * 3
+
+
+def test_an_adjoint_that_has_no_place_in_the_state():
+    check_nothing_lost({})
+    with pytest.raises(
+        ReplayError, match=r"another form than the loop went on from \(1 of its numbers and arrays have no"
+    ):
+        check_nothing_lost({("data", 3, "u"): 1.0})
+    stretch = Stretch(Tape(), [])
+    stretch.end([])
+    with pytest.raises(ReplayError, match="another form than the loop went on from"):
+        stretch.pullback({("data", 3, "u"): 1.0})
