@@ -15,6 +15,7 @@ from checkpointer.errors import (
 )
 from checkpointer.hook import install_import_hook
 from checkpointer.markers import checkpointed
+from checkpointer.replay import replaying
 from checkpointer.schemes import Online, Periodic, Revolve, Scheme, StoreAll
 from checkpointer.storage import MemoryStorage, Storage
 from checkpointer.transform import transform
@@ -41,6 +42,7 @@ __all__ = [
     "checkpointed",
     "grad",
     "install_import_hook",
+    "replaying",
     "transform",
     "value_and_grad",
     "vjp",

@@ -7,6 +7,7 @@ A derivative cannot leak: a traced array refuses to become a plain one as long a
 
 from __future__ import annotations
 
+import dis
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -46,13 +47,7 @@ class TracedArray(Box):  # type: ignore[misc]
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         if self._node.memory.varied:
-            raise refuse(
-                "CKP203",
-                "an array that is being differentiated would become a plain array here (by np.asarray, by assignment"
-                " into a plain array, or inside a compiled function), and its derivative would be lost",
-                "call a NumPy function that has a derivative rule; create the target array in a module that checkpointer"
-                " rewrites; or give the compiled function a rule with autograd.extend.primitive and defvjp",
-            )
+            raise _leaves_the_tape()
         value = self._value.view()
         value.flags.writeable = False  # a write would pass by the tape
         if dtype is not None and value.dtype != dtype:
@@ -68,6 +63,8 @@ class TracedArray(Box):  # type: ignore[misc]
         return indexing.read(self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        if type(value) is TracedArray and isinstance(index, int) and self._value.ndim > 1:
+            _refuse_shuffling(self, value, sys._getframe(1))
         indexing.write(self, index, value)
 
     def __len__(self) -> int:
@@ -76,13 +73,16 @@ class TracedArray(Box):  # type: ignore[misc]
     def __iter__(self) -> Iterator[Any]:
         if self._value.ndim == 0:
             raise TypeError("iteration over a 0-d array")
-        return iter(_Rows(self))
+        return iter(Rows(self))
 
     def __contains__(self, item: Any) -> bool:
         return boxes.plain(item) in self._value
 
     def fill(self, value: Any) -> None:
         self[...] = value
+
+    def tofile(self, file: Any, sep: str = "", format: str = "%s") -> None:  # noqa: A002  NumPy's name
+        self._value.tofile(file, sep, format)
 
     def put(self, indices: Any, values: Any, mode: Any = "raise") -> None:
         np.put(self, indices, values, mode=mode)
@@ -208,6 +208,9 @@ class TracedArray(Box):  # type: ignore[misc]
     def __deepcopy__(self, memo: Any) -> Any:
         return self.copy("K")
 
+    def __reduce__(self) -> Any:
+        return self.__reduce_ex__(2)
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise refuse(
             "CKP205",
@@ -264,6 +267,8 @@ class TracedArray(Box):  # type: ignore[misc]
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
+        if name in _FOREIGN_DOORS and self._node.memory.varied:
+            raise _leaves_the_tape()
         if hasattr(np.ndarray, name) and not name.startswith("__"):
             raise refuse(
                 "CKP208",
@@ -273,19 +278,46 @@ class TracedArray(Box):  # type: ignore[misc]
         raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r}")
 
 
+_FOREIGN_DOORS = frozenset(("__array_interface__", "__array_struct__", "__dlpack__", "__dlpack_device__"))
+"""Attributes by which NumPy, and code outside of it, comes to the memory of an array."""
+
+
+def _leaves_the_tape() -> Exception:
+    return refuse(
+        "CKP203",
+        "an array that is being differentiated would become a plain array here (by np.asarray, by assignment"
+        " into a plain array, or inside a compiled function), and its derivative would be lost",
+        "call a NumPy function that has a derivative rule; create the target array in a module that checkpointer"
+        " rewrites; or give the compiled function a rule with autograd.extend.primitive and defvjp",
+    )
+
+
+def _refuse_shuffling(array: TracedArray, row: TracedArray, frame: Any) -> None:
+    """Refuse ``rng.shuffle`` of rows: compiled code swaps them as it would swap numbers, and they are views here."""
+    if row._node.memory is not array._node.memory or not row._value.ndim:
+        return
+    code = frame.f_code.co_code
+    if not dis.opname[code[frame.f_lasti]].startswith("STORE_"):
+        raise refuse(
+            "CKP208",
+            "the rows of an array that the tape watches are swapped by compiled code, such as shuffle of a random generator",
+            "shuffle indices: u = u[rng.permutation(len(u))]",
+        )
+
+
 def _component(array: np.ndarray[Any, Any]) -> Any:
     """What an array consists of: for complex numbers, the type of their two parts."""
     return array.real.dtype if array.dtype.kind == "c" else array.dtype
 
 
-class _Rows:
-    """The rows of an array as a sequence, whose iterator can be read at once (`checkpointer.items`)."""
+class Rows:
+    """The rows of an array as a sequence, whose iterator tells where it stands (`checkpointer.sequences`)."""
 
     def __init__(self, array: TracedArray) -> None:
-        self._array = array
+        self.array = array
 
     def __getitem__(self, number: int) -> Any:
-        return self._array[number]  # an IndexError ends the iteration
+        return self.array[number]  # an IndexError ends the iteration
 
 
 def _only(value: np.ndarray[Any, Any]) -> int:

@@ -6,6 +6,7 @@ A container is something mutable that holds values: a closure cell, a global nam
 from __future__ import annotations
 
 import functools
+import io
 import random
 import types
 from abc import ABC, abstractmethod
@@ -45,6 +46,11 @@ class Container(ABC):
     def label(self, key: Any) -> str:
         """The name of one value in it."""
         return f"{self.name}[{key!r}]"
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What two containers of the same place have in common."""
+        return type(self), id(self.owner)
 
 
 class Cell(Container):
@@ -106,6 +112,10 @@ class Global(Container):
 
     def label(self, key: Any) -> str:
         return self.name
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        return Global, id(self.owner), self.name
 
 
 class Dict(Container):
@@ -359,10 +369,16 @@ class ObjectArray(Container):
 
 
 class RandomState(Container):
-    """A random number generator: NumPy's new and legacy ones, and the standard library's."""
+    """A source of random numbers: NumPy's new and legacy ones, and the standard library's."""
 
     __slots__ = ()
-    KINDS: ClassVar[tuple[type, ...]] = (np.random.Generator, np.random.RandomState, random.Random)
+    KINDS: ClassVar[tuple[type, ...]] = (
+        np.random.Generator,
+        np.random.BitGenerator,
+        np.random.SeedSequence,
+        np.random.RandomState,
+        random.Random,
+    )
 
     def __init__(self, owner: Any, name: str = "a random generator") -> None:
         self.owner = owner
@@ -375,16 +391,62 @@ class RandomState(Container):
         raise NotImplementedError
 
     def content(self) -> Any:
-        if isinstance(self.owner, random.Random):
-            return self.owner.getstate()
-        if isinstance(self.owner, np.random.RandomState):
-            return self.owner.get_state()
-        return self.owner.bit_generator.state
+        owner = self.owner
+        if isinstance(owner, random.SystemRandom):
+            return (
+                None  # it has no state: what it draws cannot be drawn again, and the replay check will see it
+            )
+        if isinstance(owner, random.Random):
+            return owner.getstate()
+        if isinstance(owner, np.random.RandomState):
+            return owner.get_state()
+        bits, seed = _source(owner)
+        return bits and bits.state, seed and seed.__reduce__()[2]
 
     def restore(self, content: Any) -> None:
-        if isinstance(self.owner, random.Random):
-            self.owner.setstate(content)
-        elif isinstance(self.owner, np.random.RandomState):
-            self.owner.set_state(content)
+        owner = self.owner
+        if content is None:
+            return
+        if isinstance(owner, random.Random):
+            owner.setstate(content)
+        elif isinstance(owner, np.random.RandomState):
+            owner.set_state(content)
         else:
-            self.owner.bit_generator.state = content
+            for part, state in zip(_source(owner), content, strict=True):
+                if isinstance(part, np.random.SeedSequence):
+                    part.__setstate__(state)  # type: ignore[attr-defined]
+                elif part is not None:
+                    part.state = state
+
+
+def _source(owner: Any) -> tuple[Any, Any]:
+    """The bit generator, and the seed sequence from which it spawns others and which counts them."""
+    bits = owner.bit_generator if isinstance(owner, np.random.Generator) else owner
+    if isinstance(bits, np.random.SeedSequence):
+        return None, bits
+    seed = getattr(bits, "seed_seq", None)
+    return bits, seed if isinstance(seed, np.random.SeedSequence) else None
+
+
+class MemoryFile(Container):
+    """A file in memory: its content and its position."""
+
+    __slots__ = ()
+    KINDS: ClassVar[tuple[type, ...]] = (io.StringIO, io.BytesIO)
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def pairs(self) -> list[tuple[Any, Any]]:
+        return []
+
+    def put(self, key: Any, value: Any) -> None:
+        raise NotImplementedError
+
+    def content(self) -> Any:
+        return None if self.owner.closed else self.owner.__getstate__()
+
+    def restore(self, content: Any) -> None:
+        if content is not None and not self.owner.closed:
+            self.owner.__setstate__(content)

@@ -14,9 +14,9 @@ from autograd.tracer import Box
 from checkpointer import trees
 from checkpointer.boxes import is_traced, is_varied, plain
 from checkpointer.dropin import knowing_traced_values
-from checkpointer.errors import ArgumentError
+from checkpointer.errors import ArgumentError, TraceError
 from checkpointer.memory import Memory, flipped, overlaps_itself, root_of
-from checkpointer.refusals import refuse
+from checkpointer.refusals import at_function, refuse
 from checkpointer.snapshots import Snapshot, capture
 from checkpointer.state import State
 from checkpointer.stretch import Wrapper, wrapped
@@ -146,7 +146,9 @@ class _Call:
         self._args = list(args)
         self._kwargs = dict(kwargs)
         self._tape = Tape()
-        self._state = State([_underlying(function)], [self._args, self._kwargs, *_instances(function)])
+        underlying = _underlying(function)
+        self._code = inspect.unwrap(underlying).__code__
+        self._state = State([underlying], [self._args, self._kwargs, *_instances(function)])
         self._selected.separate(self._state, self._args, self._kwargs)
         self.value = self._run(function)
         self._selected.check_separated()
@@ -186,6 +188,8 @@ class _Call:
         try:
             with knowing_traced_values():
                 self._tape.reverse()
+        except TraceError as error:
+            raise at_function(error, self._code) from error
         finally:
             after.restore()
             self._selected.put_back()

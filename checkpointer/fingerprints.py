@@ -7,40 +7,110 @@ and the gradient would be wrong.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from checkpointer.boxes import plain
+from checkpointer.blocks import BLOCK_BYTES, Known, pieces, touched
+from checkpointer.boxes import is_traced, plain
 from checkpointer.errors import ReplayError
-from checkpointer.memory import Array
+from checkpointer.memory import Array, Memory
 from checkpointer.state import Key, Leaf
 
-Fingerprint = tuple[str, Any]
-"""The name of a leaf, and what it held."""
+_ROW = 8 * 1021
+
+Fingerprint = tuple[Leaf, Any]
+"""A leaf, for its name, and what it held."""
 
 
-def fingerprint(leaves: list[Leaf]) -> dict[Key, Fingerprint]:
-    """What the leaves hold: the numbers themselves, and the arrays in a few bytes."""
+class Fingerprints:
+    """The fingerprints of the state at the two ends of one traced step.
+
+    Parameters
+    ----------
+    known : Known
+        The blocks that the live arrays hold, whose fingerprints need not be taken again.
+    """
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._before: dict[int, list[Any]] = {}
+
+    def before(self, leaves: list[Leaf]) -> dict[Key, Fingerprint]:
+        """What the leaves hold before the step: the numbers themselves, and the arrays in a few bytes."""
+        return _of_leaves(leaves, self._held)
+
+    def after(self, leaves: list[Leaf]) -> dict[Key, Fingerprint]:
+        """What they hold after it, which the tape has noted."""
+        memories = {
+            id(memory.root): memory
+            for leaf in leaves
+            if is_traced(leaf.value) and isinstance(memory := leaf.value._node.memory, Memory)
+        }
+        return _of_leaves(leaves, lambda array: self._left(array, memories.get(id(array))))
+
+    def _held(self, array: Array) -> tuple[Any, ...]:
+        if not _in_blocks(array):
+            return _of_pieces(array)
+        found: list[Any] = []
+        for part, block in zip(pieces(array), self._known.blocks(array), strict=True):
+            if block is None:
+                found.append(_of_array(part))
+                continue
+            if block.fingerprint is None:
+                block.fingerprint = _of_array(block.data)
+            found.append(block.fingerprint)
+        self._before[id(array)] = found
+        return array.shape, *found
+
+    def _left(self, array: Array, memory: Memory | None) -> tuple[Any, ...]:
+        found = list(self._before.get(id(array), ()))
+        if memory is None or not found:
+            return _of_pieces(array)
+        if memory.written is not None:
+            parts = pieces(array)
+            for number in touched(array, *memory.written) if len(parts) > 1 else (0,):
+                found[number] = _of_array(parts[number])
+        return array.shape, *found
+
+
+def _in_blocks(array: Array) -> bool:
+    """Whether what is known of the array's blocks tells its fingerprint: that goes by the elements' logical order."""
+    return array.base is None and (array.flags.c_contiguous or array.nbytes <= BLOCK_BYTES)
+
+
+def _of_pieces(array: Array) -> tuple[Any, ...]:
+    if array.nbytes > BLOCK_BYTES:
+        array = np.ascontiguousarray(array)
+    return array.shape, *map(_of_array, pieces(array))
+
+
+def _of_leaves(leaves: list[Leaf], of_array: Callable[[Array], Any]) -> dict[Key, Fingerprint]:
     seen: dict[int, Any] = {}
     found = {}
     for leaf in leaves:
         value = plain(leaf.value)
         if isinstance(value, np.ndarray):
             if id(value) not in seen:
-                seen[id(value)] = _of_array(value)
+                seen[id(value)] = of_array(value)
             value = seen[id(value)]
-        found[leaf.key] = (leaf.name, value)
+        found[leaf.key] = (leaf, value)
     return found
 
 
 def _of_array(array: Array) -> tuple[Any, ...]:
-    """Shape, type, and the sum over the bits: one fast pass, which a single changed bit changes."""
+    """Shape, type, and the bits: a page of them as they are, of more the sums over columns.
+
+    A single bit that changed changes a sum, and elements that changed places change two, unless they are in the same of
+    1021 columns: so many that a shuffle is seen, and a prime number so that no row of a grid is as long.
+    """
     if array.dtype.itemsize > 16 or array.dtype.char in "gG":
         array = array.astype(complex if array.dtype.kind == "c" else float)  # long doubles are padded
-    kind = {1: np.uint8, 2: np.uint16, 4: np.uint32}.get(array.dtype.itemsize, np.uint64)
-    bits = np.ascontiguousarray(array).reshape(-1).view(kind)
-    return array.shape, array.dtype, int(bits.sum(dtype=np.uint64))
+    raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    whole = raw.size - raw.size % _ROW
+    sums = raw[:whole].view(np.uint64).reshape(-1, _ROW // 8).sum(axis=0) if whole else raw[:0]
+    return array.shape, array.dtype, sums.tobytes(), raw[whole:].tobytes()
 
 
 def compare(left: dict[Key, Fingerprint], followed: dict[Key, Fingerprint], step: int) -> None:
@@ -51,11 +121,11 @@ def compare(left: dict[Key, Fingerprint], followed: dict[Key, Fingerprint], step
     ReplayError
         Naming the variable and the step.
     """
-    for key, (name, value) in left.items():
-        expected = followed.get(key, (name, value))[1]
+    for key, (leaf, value) in left.items():
+        expected = followed.get(key, (leaf, value))[1]
         same = value == expected or (value != value and expected != expected)  # NaN is no other than NaN
         if not same:
             raise ReplayError(
-                f"{name} was something else when step {step} was recomputed: the step depends on something that is not part"
-                " of the loop's state, such as a clock, a file, or data hidden in a library's object"
+                f"{leaf.name} was something else when step {step} was recomputed: the step depends on something that is not"
+                " part of the loop's state, such as a clock, a file, or data hidden in a library's object"
             )

@@ -118,7 +118,7 @@ def write(array: TracedArray, index: Any, value: Any) -> None:
         tape_of(value)
     elif not isinstance(value, np.ndarray | np.generic | int | float | complex):
         value = _accepted(value)
-    memory.overwrite(target)
+    memory.overwrite(target, part if is_view else None)
     if is_view:
         view, old, index = part, part.copy(), None
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import types
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,64 +10,47 @@ import numpy as np
 
 from checkpointer.boxes import is_varied, plain
 from checkpointer.refusals import refuse
+from checkpointer.sequences import Sequence, sequence_of
 from checkpointer.state import State, Survey
 
-_SEQUENCES: tuple[Any, ...] = (
-    [],
-    (),
-    range(0),
-    range(1 << 70),
-    "",
-    {},
-    {}.keys(),
-    {}.values(),
-    {}.items(),
-    set(),
-)
-_SEQUENCE_ITERATORS = (
-    *(type(iter(sequence)) for sequence in _SEQUENCES),
-    type(reversed([])),
-    type(iter(np.zeros(1))),
-)
+_VIEWS: tuple[type, ...] = (dict, set, frozenset, type({}.keys()), type({}.values()), type({}.items()))
 
 
 class Items:
     """The items of a ``for`` loop, or the endless iterations of a ``while`` loop (`endless`).
 
-    A range and a sequence are indexed; what is built of sequences by ``enumerate``, ``zip`` and ``reversed`` is read at
-    once; anything else (a generator, a progress bar) is read while the loop runs, and its length is known at its end.
+    What is a sequence, or made of sequences by ``enumerate``, ``zip`` and ``reversed``, is indexed; what a dict or set
+    holds is read at once; anything else (a generator, a progress bar) is read while the loop runs, and its length is known
+    at its end.
 
     Parameters
     ----------
     iterable : iterable or None
         None for a ``while`` loop.
     holder : list
-        Its first place takes the items, if they can be changed or differentiated and so belong to the loop's state.
+        Its first place takes the sequences that can be changed or differentiated, and so belong to the loop's state.
     """
 
     def __init__(self, iterable: Iterable[Any] | None, holder: list[Any]) -> None:
         self.endless = iterable is None
         self.length: int | None = None
         self._holder = holder
-        self._kept: Any = ()
+        self._kept: list[Any] = []
+        self._sequence: Sequence | None = None
         self._iterator: Iterator[Any] | None = None
-        self._in_state = False
         self._source = iterable if isinstance(iterable, Iterator) else None
         if iterable is None:
             return
-        if _is_of_sequences(iterable):
-            iterable = tuple(_duplicate(iterable))
-        if isinstance(iterable, range):
-            self._kept = iterable
-        elif isinstance(iterable, list | tuple | np.ndarray):
-            self._in_state = isinstance(iterable, np.ndarray) or not all(map(_is_atom, iterable))
-            self._kept = None if self._in_state else iterable
-            holder[0] = iterable if self._in_state else None
-        else:
-            self._kept = []
+        self._sequence = sequence_of(tuple(iterable) if isinstance(iterable, _VIEWS) else iterable)
+        if self._sequence is None:
             self._iterator = iter(iterable)
             return
-        self.length = len(iterable)
+        self.length = len(self._sequence)
+        holder[0] = []
+        for place in self._sequence.places():
+            if isinstance(place.owner, np.ndarray) or not _is_fixed(place.owner):
+                place.in_state = [place.owner]
+                holder[0].append(place.in_state)
 
     def check_independent(self, loop: Survey) -> None:
         """Refuse an iterator that can reach what the loop changes or differentiates: its items would be constants."""
@@ -89,21 +71,22 @@ class Items:
                 "iterate over the differentiated array itself, or over range(), and compute the item in the loop",
             )
 
-    def move_on(self, steps: int) -> None:
-        """Leave an iterator that was read through a duplicate where the loop left it: others may go on with it."""
-        if self._source is not None and self._iterator is None:
-            for _ in range(steps):
+    def move_on(self, steps: int, *, exhausted: bool) -> None:
+        """Leave an iterator whose sequences were read in its stead where the loop left it: others may go on with it."""
+        if self._source is not None and self._sequence is not None:
+            for _ in range(steps + exhausted):
                 next(self._source, None)
 
     def check_length(self) -> None:
         """Refuse a list that grew or shrank while the loop went over it."""
-        items = self._holder[0] if self._in_state else self._kept
-        if self._iterator is None and not self.endless and len(items) != self.length:
-            raise refuse(
-                "CKP220",
-                f"the list that the loop goes over had {self.length} items at first, and has {len(items)} now",
-                "loop with while over an index, or over a copy of the list",
-            )
+        for place in self._sequence.places() if self._sequence is not None else ():
+            owner = place.owner if place.in_state is None else place.in_state[0]
+            if len(owner) != place.length:
+                raise refuse(
+                    "CKP220",
+                    f"the list that the loop goes over had {place.length} items at first, and has {len(owner)} now",
+                    "loop with while over an index, or over a copy of the list",
+                )
 
     def has(self, number: int) -> bool:
         """Whether there is an item with this number; reads it, if it has not been read."""
@@ -120,10 +103,10 @@ class Items:
         return True
 
     def __getitem__(self, number: int) -> Any:
-        if self._in_state:
-            return self._holder[0][number]
+        if self._sequence is not None:
+            return self._sequence[number]
         item = self._kept[number]
-        if self._iterator is not None and not _is_atom(item):
+        if not _is_atom(item):
             # a generator may yield the same buffer each time: hand out this one, and keep what is in it now
             self._kept[number] = _kept(item)
         return item
@@ -137,33 +120,6 @@ def _reach_of(source: Any) -> State:
     cells = tuple(types.CellType(variables.get(name)) for name in source.gi_code.co_freevars)
     function = types.FunctionType(source.gi_code, source.gi_frame.f_globals, closure=cells)
     return State([function], [variables])
-
-
-def _is_of_sequences(iterable: Any) -> bool:
-    """Whether reading all items at once cannot run any code of the user's."""
-    if isinstance(iterable, reversed):
-        inner = iterable.__reduce__()[1]
-        return not inner or isinstance(inner[0], list | tuple | range | np.ndarray)
-    if isinstance(iterable, enumerate | zip):
-        inner = iterable.__reduce__()[1]
-        return all(_is_of_sequences(part) for part in inner if not isinstance(part, int))
-    if isinstance(iterable, dict | set | frozenset | str | bytes) or type(iterable) in (
-        type({}.keys()),
-        type({}.values()),
-        type({}.items()),
-    ):
-        return True
-    return type(iterable) in _SEQUENCE_ITERATORS
-
-
-def _duplicate(iterator: Any) -> Any:
-    """An iterator over the same items, independent of the given one."""
-    if isinstance(iterator, enumerate):
-        state: Any = iterator.__reduce__()[1]
-        return enumerate(_duplicate(state[0]), state[1])
-    if isinstance(iterator, zip):
-        return zip(*map(_duplicate, iterator.__reduce__()[1]), strict=False)
-    return copy.copy(iterator) if isinstance(iterator, Iterator) else iterator
 
 
 def _kept(item: Any) -> Any:
@@ -181,6 +137,11 @@ def _kept(item: Any) -> Any:
         " their steps are recomputed",
         "make a list of the items before the loop, or let the iterator yield numbers, arrays and tuples of them",
     )
+
+
+def _is_fixed(sequence: Any) -> bool:
+    """Whether a sequence's items are immutable and no derivative flows through them."""
+    return isinstance(sequence, range | str | bytes) or all(map(_is_atom, sequence))
 
 
 def _is_atom(item: Any) -> bool:

@@ -8,18 +8,21 @@ time.
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from checkpointer.audit import Audit
+from checkpointer.blocks import Known
 from checkpointer.boxes import is_traced, is_varied, plain
-from checkpointer.errors import ReplayError
-from checkpointer.fingerprints import Fingerprint, compare, fingerprint
+from checkpointer.errors import ReplayError, TraceError
+from checkpointer.fingerprints import Fingerprint, Fingerprints, compare
+from checkpointer.handles import Handles
 from checkpointer.items import Items
 from checkpointer.memory import Memory
-from checkpointer.refusals import refuse
+from checkpointer.refusals import at_function, refuse
+from checkpointer.replay import quiet_replay, replay
 from checkpointer.schemes import Action, Schedule
 from checkpointer.signals import BREAK, Ended, Return
 from checkpointer.snapshots import Snapshot, capture
@@ -53,6 +56,8 @@ class Loop:
         How many steps the loop ran; None while the first sweep is under way.
     signal : object
         What the last step returned to end the loop, or None.
+    handles : Handles
+        The open files in the state.
     """
 
     def __init__(
@@ -63,6 +68,8 @@ class Loop:
         session: Session,
         state: State,
         holder: list[Any],
+        *,
+        audit: bool = False,
     ) -> None:
         self.step = step
         self.items = items
@@ -73,7 +80,9 @@ class Loop:
         self.constants: dict[int, Any] = {}
         self.steps: int | None = None
         self.signal: Any = None
-        self._taken: list[weakref.ref[Snapshot]] = []
+        self.handles = Handles()
+        self._audit = Audit(state, step) if audit else None
+        self._known = Known()
         self._recorded: tuple[int, Stretch] | None = None
         self._done = 0
         self._following: tuple[int, dict[Key, Fingerprint]] | None = None
@@ -93,27 +102,30 @@ class Loop:
 
     def advance(self, start: int, stop: int) -> None:
         """Run the steps from ``start`` to before ``stop`` on plain arrays."""
+        self._known.note_steps()
         if self.steps is None:
             with not_recording():
                 self._first_sweep(start, stop)
             return
-        with not_recording():
+        with not_recording(), replay():
             for number in range(start, stop):
+                self._check(number)
                 self._expect(number, self._run(number))
+        self._check(stop)
 
     def save(self, step: int, slot: int) -> None:
         """Store the state before ``step``."""
-        while self._taken and self._taken[-1]() is None:
-            self._taken.pop()  # discarded: it must not live on for the sake of sharing
-        snapshot = capture(self.state, self._taken[-1]() if self._taken else None)
-        self._taken.append(weakref.ref(snapshot))
-        self.session.save(slot, snapshot)
+        self.state.begin(step)
+        self.session.save(slot, capture(self.state, self._known))
 
     def restore(self, step: int, slot: int) -> None:
         """Make the live objects what they were before ``step``."""
         snapshot = self.session.load(slot)
         assert isinstance(snapshot, Snapshot)
-        snapshot.restore()
+        snapshot.restore(self._known)
+        self.state.begin(step)
+        if self.handles.any:
+            self.handles.hide(self.state.survey())
 
     def discard(self, slot: int) -> None:
         """Forget a snapshot."""
@@ -124,6 +136,7 @@ class Loop:
         if not self.items.has(step):
             self.steps = step
             return
+        self._note(step)
         stretch, self.signal = self._trace(step)
         self._recorded = step, stretch
         self.steps = self._done = step + 1
@@ -134,9 +147,15 @@ class Loop:
             stretch = self._recorded[1]
             self._recorded = None
         else:
-            stretch, signal = self._trace(step)
+            self._check(step)
+            with replay():
+                stretch, signal = self._trace(step)
             self._expect(step, signal)
-        return stretch.pullback(adjoint)
+            self._check(step + 1)
+        try:
+            return stretch.pullback(adjoint)
+        except TraceError as error:
+            raise at_function(error, self.step.__code__, f", in step {step} of this loop") from error
 
     # --- running steps ---------------------------------------------------------------------------------------------
 
@@ -152,6 +171,7 @@ class Loop:
                 self.steps = number
                 return
             self._done = number + 1
+            self._note(number)
             self.signal = self._run(number)
             if self.signal is not None:
                 self.steps = number + 1
@@ -172,9 +192,26 @@ class Loop:
         """Tell the schedule how many steps there were."""
         if self.steps is None:
             self.steps = self._done
+        self._note(self.steps)
         self.items.check_length()
-        self.items.move_on(self.steps)
+        self.items.move_on(self.steps, exhausted=self.signal is None)
+        for tail in self.state.tails.values():
+            tail.end()
         self.schedule.finish(self.steps, recorded=self._recorded is not None)
+
+    def _note(self, number: int) -> None:
+        """In the first sweep, a step is about to run: keep what the reverse sweep wants to know of the state before it."""
+        for tail in self.state.tails.values():
+            tail.note_length()
+        if self._audit is not None:
+            self.state.begin(number)
+            self._audit.note()
+
+    def _check(self, number: int) -> None:
+        """In the reverse sweep: compare the state before a step with that of the first sweep, if the loop is audited."""
+        if self._audit is not None:
+            self.state.begin(number)
+            self._audit.check(number)
 
     def _expect(self, number: int, signal: Any) -> None:
         """A recomputed step must go on, or end the loop, as it did in the first sweep."""
@@ -188,19 +225,24 @@ class Loop:
 
     def _trace(self, number: int) -> tuple[Stretch, Any]:
         """Run one step under a new tape."""
-        tape = Tape()
+        tape = Tape(self.state.tails)
         wrapper = Wrapper(
             tape, lambda value: isinstance(value, np.ndarray) or id(value) not in self.constants
         )
-        with recording(tape), wrapped(self.state, wrapper) as leaves:
-            before = fingerprint(leaves)
-            stretch = Stretch(tape, leaves)
+        fingerprints = Fingerprints(self._known)
+        self.state.begin(number)
+        with recording(tape), wrapped(self.state, wrapper) as live:
+            before = fingerprints.before(live.before.leaves)
+            stretch = Stretch(tape, live.before.leaves)
             signal = self._run(number)
-            left = self.state.survey().leaves
+            left = live.survey().leaves
             stretch.end(left)
         tape.raise_what_was_swallowed()
-        if self._following is not None and self._following[0] == number + 1:
-            compare(fingerprint(left), self._following[1], number)
+        self._known.note_writes(
+            root for key, root in live.before.roots.items() if key not in wrapper.memories
+        )
+        if self._audit is None and self._following is not None and self._following[0] == number + 1:
+            compare(fingerprints.after(left), self._following[1], number)
         self._following = number, before
         return stretch, signal
 
@@ -223,17 +265,17 @@ class LoopOperation:
     def reverse(self) -> None:
         adjoint: Adjoint = {}
         for group in self.after:
-            entry = group.collect()
-            if entry is not None:
-                adjoint[group.key] = entry
+            group.collect(adjoint)
+        for tail in self.loop.state.tails.values():
+            tail.put_back()
         try:
-            adjoint = self.sweep(self.loop, adjoint)
+            with quiet_replay():
+                adjoint = self.sweep(self.loop, adjoint)
         finally:
+            self.loop.handles.show()
             self.loop.session.close()
         for group in self.before:
-            entry = adjoint.pop(group.key, None)
-            if entry is not None:
-                group.deposit(entry)
+            group.deposit(adjoint)
         for key in self.entered:
             adjoint.pop(key, None)  # a constant stood there
         check_nothing_lost(adjoint)
@@ -254,10 +296,13 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     """Run a loop inside a differentiated stretch and leave its operation on that stretch's tape."""
     tape = active.tape
     assert tape is not None
+    loop.state.inherit(tape.tails)
     around = loop.state.survey()
     loop.items.check_independent(around)
     wrapper = Wrapper(tape, lambda value: True)
     wrapper.adopt(around)
+    for memory in wrapper.memories.values():
+        memory.written = 0, memory.root.nbytes  # wherever the loop may write
     if not any(is_varied(leaf.value) for leaf in around.leaves):
         return _undifferentiated(loop, tape, around, wrapper)
     unwatched = [
@@ -265,13 +310,15 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
         for root in around.roots.values()
         if id(root) not in wrapper.memories and root.dtype.kind in "fc"
     ]
-    loop.state.keep(around)
+    loop.state.settle(around)
+    loop.state.keep(_within(loop) if loop.state.tails else around)
     around = _all_traced(loop, tape, wrapper)
     entered = [leaf.key for leaf in around.leaves]
     entry = groups_of(around.leaves)
     varied = {id(plain(leaf.value)) for leaf in around.leaves if is_varied(leaf.value)}
     loop.constants = _numbers(around, varied)
     around.replace(plain)
+    loop.handles.look_for(around)
     try:
         with not_recording():
             forward(loop)
@@ -285,6 +332,16 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     sweep = reverse if loop.steps else _nothing_ran
     tape.entries.append(LoopOperation(loop, sweep, entered, entry, after))
     return loop.ended()
+
+
+def _within(loop: Loop) -> Survey:
+    """The state at the loop's entry as its steps see it."""
+    loop.state.begin(0)
+    try:
+        return loop.state.survey()
+    finally:
+        for tail in loop.state.tails.values():
+            tail.look_from_outside()
 
 
 def _check_unwatched(unwatched: list[tuple[Any, Any]]) -> None:
@@ -331,7 +388,9 @@ def _rewrapped(loop: Loop, wrapper: Wrapper) -> list[Group]:
     def wrap(value: Any) -> Any:
         return value if id(value) in loop.constants else wrapper(value)
 
-    loop.state.survey().replace(wrap)
+    survey = loop.state.survey()
+    loop.handles.look_for(survey)
+    survey.replace(wrap)
     leaves: list[Leaf] = loop.state.survey().leaves
     for leaf in leaves:
         if is_traced(leaf.value) and isinstance(memory := leaf.value._node.memory, Memory):

@@ -12,7 +12,9 @@ from checkpointer.tape import active
 T = TypeVar("T")
 
 
-def checkpointed(subject: T, scheme: Scheme | None = None, *, storage: Storage | None = None) -> T:
+def checkpointed(
+    subject: T, scheme: Scheme | None = None, *, storage: Storage | None = None, audit: bool = False
+) -> T:
     """Mark a ``for`` or ``while`` loop to be checkpointed.
 
     ``for x in checkpointed(xs, scheme):`` and ``while checkpointed(condition, scheme):`` are the two forms.
@@ -29,6 +31,10 @@ def checkpointed(subject: T, scheme: Scheme | None = None, *, storage: Storage |
         ``StoreAll()``.
     storage : Storage, optional
         Where snapshots are kept; in memory unless given.
+    audit : bool, optional
+        Compare the whole state, at every step that is computed again, with what it was in the first sweep, and name the
+        first variable that differs (see `checkpointer.audit` for what that costs). The environment variable
+        ``CHECKPOINTER_AUDIT=1`` does it for all loops.
 
     Returns
     -------
@@ -38,7 +44,7 @@ def checkpointed(subject: T, scheme: Scheme | None = None, *, storage: Storage |
     Raises
     ------
     ArgumentError
-        If scheme or storage is not one.
+        If scheme or storage is not one, or audit is no bool.
     NotRewrittenError
         If the loop is being differentiated and has not been rewritten.
 
@@ -48,7 +54,7 @@ def checkpointed(subject: T, scheme: Scheme | None = None, *, storage: Storage |
     >>> sum(x for x in checkpointed(range(4), Revolve(snapshots=2)))
     6
     """
-    check_marker(scheme, storage)
+    check_marker(scheme, storage, audit)
     if active.tape is not None:
         raise NotRewrittenError(
             "a marked loop is being differentiated, but its module has not been rewritten, so every step would be stored."
@@ -58,8 +64,8 @@ def checkpointed(subject: T, scheme: Scheme | None = None, *, storage: Storage |
     return subject
 
 
-def check_marker(scheme: object, storage: object) -> None:
-    """Refuse a scheme or storage that is none, at the loop that it was given to."""
+def check_marker(scheme: object, storage: object, audit: object) -> None:
+    """Refuse an argument that is none of its kind, at the loop that it was given to."""
     if not isinstance(scheme, Scheme):
         hint = ""
         if isinstance(scheme, type) and issubclass(scheme, Scheme):
@@ -69,3 +75,5 @@ def check_marker(scheme: object, storage: object) -> None:
         )
     if storage is not None and not isinstance(storage, Storage):
         raise ArgumentError(f"storage must be a Storage, such as MemoryStorage(), but is {storage!r}")
+    if not isinstance(audit, bool):
+        raise ArgumentError(f"audit must be True or False, but is {audit!r}")

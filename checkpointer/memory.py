@@ -13,12 +13,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from checkpointer.blocks import BLOCK_BYTES
+from checkpointer.blocks import Array as Array
 from checkpointer.errors import ArgumentError
 from checkpointer.refusals import refuse
-
-Array = NDArray[Any]
 
 
 def root_of(array: Array) -> Array:
@@ -45,11 +44,13 @@ class Memory:
         Whether others hold the same array untraced, so that a derivative could get lost in it.
     separated : str
         The name of the differentiated argument that this is the memory of, if it was separated from an alias.
+    written : (int, int) or None
+        Bytes of the root, from the first to behind the last one, that hold all that was written while the tape recorded.
     flat : 1-D ndarray or None
         The adjoint in the order of the root's memory; None as long as it is zero.
     """
 
-    __slots__ = ("borrowed", "flat", "root", "separated", "varied")
+    __slots__ = ("borrowed", "flat", "root", "separated", "varied", "written")
 
     def __init__(self, array: Array, *, varied: bool) -> None:
         self.root = root_of(array)
@@ -57,9 +58,10 @@ class Memory:
         self.flat: Array | None = None
         self.borrowed = False
         self.separated = ""
+        self.written: tuple[int, int] | None = None
 
-    def overwrite(self, view: Array) -> None:
-        """Somebody is about to write to ``view``."""
+    def overwrite(self, view: Array, part: Array | None = None) -> None:
+        """Somebody is about to write to ``view``, or to a part of it only."""
         if self.separated:
             raise ArgumentError(
                 f"{self.separated} shares memory with another argument or variable, and the function writes to it, so that"
@@ -71,6 +73,18 @@ class Memory:
                 "a write through a view in which several elements are one place in memory",
                 "write to the array that it is a view of",
             )
+        self._note(view if part is None else part)
+
+    def _note(self, view: Array) -> None:
+        """Add the bytes that the view spans to those that were written."""
+        root = self.root
+        if view is root or root.nbytes <= BLOCK_BYTES:
+            self.written = 0, root.nbytes
+        elif self.written != (0, root.nbytes):
+            start = root.__array_interface__["data"][0]
+            low, high = (bound - start for bound in np.lib.array_utils.byte_bounds(view))
+            before = self.written or (low, high)
+            self.written = min(low, before[0]), max(high, before[1])
 
     def vary(self) -> None:
         """Something that is differentiated is about to be written to the array."""
@@ -101,6 +115,18 @@ class Memory:
         adjoint = self.adjoint(view)
         self.flat = None
         return adjoint
+
+    def take_over(self, flat: Array, array: Array) -> bool:
+        """Let ``flat`` be the adjoint of the root, if none has arrived and it has the layout of ``array``, its shaped view.
+
+        The caller hands it over.
+        """
+        root = self.root
+        fits = array.shape == root.shape and array.strides == root.strides and array.dtype == root.dtype
+        if not fits or not self.varied or self.flat is not None:
+            return False
+        self.flat = flat
+        return True
 
     def add(self, view: Array, contribution: Array, *, owned: bool = False) -> None:
         """Add ``contribution``, an array of the view's shape, to the adjoint of ``view``.

@@ -18,6 +18,7 @@ import numpy as np
 
 from checkpointer.containers import Cell, ClassAttributes, Container, Dict, Global, RandomState
 from checkpointer.refusals import refuse
+from checkpointer.tails import NO_USES, REFLECTION, REFLECTIVE, Uses, uses_in
 
 _FOREIGN = frozenset(
     (
@@ -86,10 +87,18 @@ def names_in(code: types.CodeType) -> Names:
 
 
 class CodeReach:
-    """The places that code reaches, in the order in which they were found; the list only grows."""
+    """The places that code reaches, in the order in which they were found; the list only grows.
+
+    Attributes
+    ----------
+    containers : list of Container
+    uses : Uses
+        What the code does with names.
+    """
 
     def __init__(self) -> None:
         self.containers: list[Container] = []
+        self.uses: Uses = NO_USES
         self._attributes: set[str] = set()
         self._cached_methods: dict[str, str] = {}
         self._seen: set[Any] = set()
@@ -172,9 +181,12 @@ class CodeReach:
         if not self._first_time((id(function.__code__), id(function.__globals__)), function.__code__):
             return
         names = names_in(function.__code__)
+        self.uses = self.uses.united(uses_in(function.__code__))
         self._attributes |= names.attributes
         for name in sorted(names.used):
             self._global(function.__globals__, name, names)
+        if not names.imported <= sys.modules.keys():
+            self.uses = self.uses.united(REFLECTION)  # code that nobody has seen yet
         for name in sorted(names.imported & sys.modules.keys()):
             self._module(sys.modules[name], names)
 
@@ -186,9 +198,9 @@ class CodeReach:
             self._module(value, names)
         elif isinstance(value, types.FunctionType | type | functools._lru_cache_wrapper):
             self.discover(value)
-        if isinstance(value, types.BuiltinMethodType) and isinstance(value.__self__, RandomState.KINDS):
-            self._random(value.__self__)
-        if isinstance(value, _FIXED) and name not in names.stored:
+        if any(value is function for function in REFLECTIVE):
+            self.uses = self.uses.united(REFLECTION)
+        if isinstance(value, _FIXED) and name not in names.stored and not _is_bound(value):
             return
         self._add((id(namespace), name), namespace, lambda: Global(namespace, name))
 
@@ -213,6 +225,12 @@ class CodeReach:
                 if isinstance(member, functools._lru_cache_wrapper):
                     self._cached_methods[name] = member.__qualname__
             self.containers.append(ClassAttributes(base))
+
+
+def _is_bound(value: Any) -> bool:
+    """Whether a builtin is a method of some object: ``append = log.append``, ``draw = rng.normal``."""
+    owner = value.__self__ if isinstance(value, types.BuiltinMethodType) else None
+    return not isinstance(owner, types.ModuleType | type | None)
 
 
 def _varies(value: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from checkpointer.audit import audit_wanted
 from checkpointer.bridge import differentiable
 from checkpointer.conversions import as_complex, as_float, type_of
 from checkpointer.items import Items
@@ -25,6 +26,7 @@ def run_loop(
     forward: ForwardSweep,
     reverse: ReverseSweep,
     storage: Storage | None = None,
+    audit: bool = False,
 ) -> Ended:
     """Run a marked ``for`` loop.
 
@@ -36,6 +38,8 @@ def run_loop(
         What the loop iterates over.
     scheme, storage : Scheme, Storage
         Where snapshots are taken and kept. Not used unless the loop is differentiated.
+    audit : bool
+        Whether to compare the state at every recomputed step with the first sweep's.
     forward, reverse : function
         The loop's sweeps.
 
@@ -44,9 +48,9 @@ def run_loop(
     Ended
         How the loop ended.
     """
-    check_marker(scheme, storage)
+    check_marker(scheme, storage, audit)
     if active.tape is not None:
-        return _differentiated(step, items, scheme, storage, forward, reverse)
+        return _differentiated(step, items, scheme, storage, forward, reverse, audit)
     for item in items:
         signal = step(item)
         if signal is not None:
@@ -61,14 +65,15 @@ def run_while(
     forward: ForwardSweep,
     reverse: ReverseSweep,
     storage: Storage | None = None,
+    audit: bool = False,
 ) -> Ended:
     """Run a marked ``while`` loop; ``step`` looks at the condition first and returns EXHAUSTED when it fails.
 
     The evaluation of the condition that ends the loop counts as a step: it may have changed the state.
     """
-    check_marker(scheme, storage)
+    check_marker(scheme, storage, audit)
     if active.tape is not None:
-        return _differentiated(step, None, scheme, storage, forward, reverse)
+        return _differentiated(step, None, scheme, storage, forward, reverse, audit)
     while True:
         signal = step()
         if signal is not None:
@@ -84,13 +89,15 @@ def _differentiated(
     storage: Storage | None,
     forward: ForwardSweep,
     reverse: ReverseSweep,
+    audit: bool,
 ) -> Ended:
     assert scheme is not None  # check_marker refuses it
     holder: list[Any] = [None, None]
     items = Items(iterable, holder)
     schedule = scheme.schedule(items.length)
     session = (storage or MemoryStorage()).session()
-    loop = Loop(step, items, schedule, session, State([step], holder), holder)
+    audit = audit or audit_wanted()
+    loop = Loop(step, items, schedule, session, State([step], holder), holder, audit=audit)
     return differentiate(loop, forward, reverse)
 
 

@@ -126,6 +126,7 @@ class TracedNumber(Box):  # type: ignore[misc]
 
     def __float__(self) -> float:
         if formats_a_string(sys._getframe(1)):
+            self._node.tape.printed.append(self._value)
             return float(self._value)
         raise refuse(
             "CKP204",
@@ -171,12 +172,15 @@ class TracedNumber(Box):  # type: ignore[misc]
         )
 
     def __repr__(self) -> str:
+        self._node.tape.printed.append(self._value)
         return repr(self._value)
 
     def __str__(self) -> str:
+        self._node.tape.printed.append(self._value)
         return str(self._value)
 
     def __format__(self, spec: str) -> str:
+        self._node.tape.printed.append(self._value)
         return format(self._value, spec)
 
     def __copy__(self) -> TracedNumber:
@@ -184,6 +188,9 @@ class TracedNumber(Box):  # type: ignore[misc]
 
     def __deepcopy__(self, memo: Any) -> TracedNumber:
         return self
+
+    def __reduce__(self) -> Any:
+        return self.__reduce_ex__(2)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise refuse(
@@ -199,9 +206,14 @@ class TracedNumber(Box):  # type: ignore[misc]
             return getattr(self._value, name)
         if name in _AS_ARRAY and hasattr(self._value, name):
             return getattr(as_array(self), name)
-        raise AttributeError(
-            f"{type(self._value).__name__!r} object has no attribute {name!r} that can be differentiated"
-        )
+        if hasattr(self._value, name) and not name.startswith("__"):
+            raise refuse(
+                "CKP208",
+                f"{type(self._value).__name__}.{name} was used on a number that is being differentiated, and it is not"
+                " supported there",
+                f"use a function of NumPy or math in the place of .{name}",
+            )
+        raise AttributeError(f"{type(self._value).__name__!r} object has no attribute {name!r}")
 
     @property
     def real(self) -> Any:

@@ -15,7 +15,7 @@ import functools
 import io
 import types
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from checkpointer.containers import (
     Deque,
     Dict,
     List,
+    MemoryFile,
     Numbers,
     ObjectArray,
     Partial,
@@ -39,7 +40,9 @@ from checkpointer.generators import GENERATORS, WatchedGenerator
 from checkpointer.memory import Array, root_of
 from checkpointer.reach import CodeReach, Defaults, functions_of, is_foreign
 from checkpointer.refusals import refuse
+from checkpointer.replay import is_standard_stream
 from checkpointer.scalars import TracedNumber
+from checkpointer.tails import Tail, inherited, tails_of
 
 Key = tuple[Any, ...]
 
@@ -97,7 +100,7 @@ _NAMESPACES = (
     collections.UserList,
     collections.ChainMap,
 )
-_OBJECTS = (Dict, List, Deque, Set, Slots, Partial, Numbers, ObjectArray, RandomState)
+_OBJECTS = (Dict, List, Deque, Set, Slots, Partial, Numbers, ObjectArray, RandomState, MemoryFile)
 
 
 class Leaf:
@@ -138,10 +141,22 @@ class Survey:
 
     def replace(self, change: Callable[[Any], Any]) -> None:
         """Put ``change(value)`` in the place of every leaf and generator, tuples being rebuilt."""
-        for container, key, value in self.slots:
-            new = _changed(value, change)
+        leaves = iter(self.leaves)
+        leaf = next(leaves, None)
+
+        def changed(value: Any) -> Any:
+            nonlocal leaf
+            new = change(value)
+            if leaf is not None and value is leaf.value:
+                leaf.value = new
+                leaf = next(leaves, None)
+            return new
+
+        for number, (container, key, value) in enumerate(self.slots):
+            new = _changed(value, changed)
             if new is not value:
                 container.put(key, new)
+                self.slots[number] = container, key, new
 
 
 def replace_in(container: Container, change: Callable[[Any], Any]) -> None:
@@ -185,12 +200,36 @@ class State:
         self._kept = List([], "kept")
         self._code_roots = code
         self._code = CodeReach()
+        self._tails: dict[int, Tail] = {}
         for function in code:
             self._code.discover(getattr(function, "__func__", function))
 
     def survey(self, *, lenient: bool = False) -> Survey:
         """Walk the state as it is now; a lenient walk passes over what would be refused."""
-        return _Walk(self._code, [self.holder, *self._bound()], self._kept, lenient=lenient).run()
+        first = [self.holder, *self._bound()]
+        return _Walk(self._code, first, self._kept, self._tails, lenient=lenient).run()
+
+    @property
+    def tails(self) -> Mapping[int, Tail]:
+        """The lists of which only the end is walked, by their ``id``."""
+        return self._tails
+
+    def inherit(self, outer: Mapping[int, Tail]) -> None:
+        """Take over the tails of a loop in whose step this one runs."""
+        self._tails = inherited(outer, self._code.uses)
+
+    def settle(self, survey: Survey) -> None:
+        """From now on, walk lists that the code only appends to at their ends only (`checkpointer.tails`)."""
+        self._tails = {**self._tails, **tails_of(survey.containers, self._code.uses)}
+
+    def begin(self, step: int) -> None:
+        """The state is now the one before this step of the loop."""
+        for tail in self._tails.values():
+            tail.begin(step)
+
+    def reach(self) -> int:
+        """How many places of code have been found so far; the state as a whole may have more of them than it had."""
+        return len(self._code.containers)
 
     def keep(self, survey: Survey) -> None:
         """Let everything that is in the state now belong to it from now on, also where the program lets go of it.
@@ -209,8 +248,17 @@ class State:
 class _Walk:
     """One depth-first walk; keys count data containers and code containers apart, since code is only ever added."""
 
-    def __init__(self, code: CodeReach, first: list[Container], kept: Container, *, lenient: bool) -> None:
+    def __init__(
+        self,
+        code: CodeReach,
+        first: list[Container],
+        kept: Container,
+        tails: dict[int, Tail],
+        *,
+        lenient: bool,
+    ) -> None:
         self.code = code
+        self.tails = tails
         self.found = Survey()
         self.seen: dict[int, Any] = {}
         self.made: dict[int, Any] = {}
@@ -233,12 +281,25 @@ class _Walk:
                 continue  # found among the data before the code that leads to it was
             self.stack.append(("code", number, self.code.containers[number]))
             self._drain()
+        self._ends()
         self.phase, self.count = "kept", 0
         self._push_data(self.kept)
         self._drain()
         check_no_hidden_overlap(self.found.roots)
         self.code.check_caches()
         return self.found
+
+    def _ends(self) -> None:
+        """The ends of long lists, last: what can be reached otherwise has its key from there, and makes them visible."""
+        self.phase, self.count = "tail", len(self.tails)
+        for number, tail in enumerate(self.tails.values()):
+            if id(tail.owner) not in self.seen:
+                continue
+            if self.code.uses.depth(tail.variable) is None:
+                tail.show_all()
+            tail.look(self.found.roots)
+            self.stack.append((self.phase, number, tail))
+            self._drain()
 
     def _push_data(self, container: Container) -> None:
         self.stack.append((self.phase, self.count, container))
@@ -280,6 +341,8 @@ class _Walk:
     def _visit_object(self, value: Any, container: Container, place: Any) -> bool:
         if id(value) not in self.seen:
             self.seen[id(value)] = value
+            if id(value) in self.tails:
+                return False
             self._object(value, container.label(place))
         return False
 
@@ -330,6 +393,8 @@ class _Walk:
             self._push_data(Partial(value, f"{name}."))
         elif isinstance(value, bytearray | array.array):
             self._push_data(Numbers(value, name))
+        elif isinstance(value, MemoryFile.KINDS):
+            self._push_data(MemoryFile(value, name))
         elif isinstance(value, io.IOBase):
             self._file(value, name)
         elif isinstance(value, np.ndarray):
@@ -387,7 +452,7 @@ class _Walk:
 
     def _file(self, value: Any, name: str) -> None:
         """A file that is written to is held by reference; what was read from one cannot be read again."""
-        if not value.closed and value.readable():
+        if not value.closed and value.readable() and not is_standard_stream(value):
             self._refuse(_iterator, value, name)
 
     def _visit_inner(self, value: Any, name: str) -> None:

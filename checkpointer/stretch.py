@@ -20,58 +20,100 @@ from checkpointer.state import Key, Leaf, State, Survey, replace_in
 from checkpointer.tape import Tape, TapeNode
 
 Adjoint = dict[Key, Any]
-"""The adjoint of a state: by the key of a leaf, a number, or an array.
+"""The adjoint of a state: by the key of a leaf, a number, an array of the leaf's shape, or a `Base`.
 
-Every place that holds a number has an entry of its own. Arrays that share a base array have one entry, under the first
-one's key: in the shape of the array if all of them are the same part of the base, and otherwise the adjoint of the whole
-base, flat. A key that is missing stands for zero.
+Every place that holds a number has an entry of its own. Arrays that share a base array have one entry together, under
+the key of one of them. A key that is missing stands for zero.
 """
 
 
-class Group:
-    """The leaves that share one base array, or one number alone."""
+class Base:
+    """The adjoint of a whole base array.
 
-    __slots__ = ("key", "name", "node", "whole")
+    Attributes
+    ----------
+    flat : 1-D ndarray
+        In the order of the base's memory.
+    array : ndarray
+        The same in the shape of the base.
+    alone : bool
+        The leaf is the base array itself; otherwise it is one of several views of it.
+    """
+
+    __slots__ = ("alone", "array", "flat")
+
+    def __init__(self, flat: Array, root: Array, *, alone: bool) -> None:
+        self.flat = flat
+        self.array = np.ndarray(root.shape, root.dtype, flat, 0, root.strides)
+        self.alone = alone
+
+
+class Group:
+    """The leaves that share one base array, or one number alone.
+
+    Attributes
+    ----------
+    members : list of (Key, TapeNode)
+        The first one's key is the one under which `collect` puts the adjoint.
+    whole : bool
+        They are different parts of the base.
+    """
+
+    __slots__ = ("members", "name", "whole")
 
     def __init__(self, leaf: Leaf, node: TapeNode) -> None:
-        self.key = leaf.key
+        self.members = [(leaf.key, node)]
         self.name = leaf.name
-        self.node = node
         self.whole = False
 
-    def deposit(self, adjoint: Any) -> None:
-        """Add an entry of an `Adjoint` to the tape's adjoint."""
-        memory, value = self.node.memory, self.node.value
+    @property
+    def varied(self) -> bool:
+        """Whether a derivative flows through it."""
+        return bool(self.members[0][1].memory.varied)
+
+    def deposit(self, adjoint: Adjoint) -> None:
+        """Add the entries of all members to the tape's adjoint, and remove them."""
+        for key, node in self.members:
+            entry = adjoint.pop(key, None)
+            if entry is not None:
+                self._deposit(node, entry)
+
+    def _deposit(self, node: TapeNode, entry: Any) -> None:
+        memory, value = node.memory, node.value
         if isinstance(memory, NumberMemory):
-            memory.add(value, adjoint)
+            memory.add(value, entry)
             return
-        target = memory.root if self.whole else value
-        if self.whole and adjoint.size == target.size:
-            adjoint = np.ndarray(target.shape, adjoint.dtype, adjoint, 0, target.strides)
-        if adjoint.shape != target.shape:
+        if isinstance(entry, Base):
+            target = value if entry.alone else memory.root
+            if target is memory.root and memory.take_over(entry.flat, entry.array):
+                return
+            entry = entry.array if entry.array.size != target.size else entry.array.reshape(target.shape)
+        else:
+            target = value
+        if entry.shape != target.shape:
             raise ReplayError(
                 f"{self.name} has the shape {target.shape} after a recomputed step, but the loop went on from there with"
-                f" {adjoint.shape}: the step does not do the same every time it is run (a clock, a file, hidden state?)"
+                f" {entry.shape}: the step does not do the same every time it is run (a clock, a file, hidden state?)"
             )
-        memory.add(target, adjoint, owned=True)
+        memory.add(target, entry, owned=True)
 
-    def collect(self) -> Any:
-        """Take the entry of an `Adjoint` out of the tape's adjoint; None where it is zero."""
-        memory, value = self.node.memory, self.node.value
+    def collect(self, adjoint: Adjoint) -> None:
+        """Take the group's part out of the tape's adjoint, and put it into ``adjoint`` unless it is zero."""
+        key, node = self.members[0]
+        memory, value = node.memory, node.value
         if isinstance(memory, NumberMemory):
-            return memory.take(value)
-        if memory.flat is None:
-            return None
-        if self.whole:
-            flat, memory.flat = memory.flat, None
-            return flat
-        part = memory.adjoint(value)
-        if value is memory.root:
+            entry = memory.take(value)
+        elif memory.flat is None:
+            return
+        elif self.whole or value is memory.root:
+            entry = Base(memory.flat, memory.root, alone=not self.whole)
             memory.flat = None
-            return part
-        taken = part.copy()
-        part[...] = 0
-        return taken
+        else:
+            part = memory.adjoint(value)
+            entry = part.copy()
+            part[...] = 0
+        if entry is not None:
+            adjoint[key] = entry
 
 
 def groups_of(leaves: list[Leaf]) -> list[Group]:
@@ -87,9 +129,10 @@ def groups_of(leaves: list[Leaf]) -> list[Group]:
         if group is None:
             groups[owner] = group = Group(leaf, node)
             group.whole = isinstance(node.memory, Memory) and overlaps_itself(node.value)
-        elif isinstance(node.memory, Memory) and not _same_part(group.node.value, node.value):
-            group.whole = True
-    return [group for group in groups.values() if group.node.memory.varied]
+        else:
+            group.members.append((leaf.key, node))
+            group.whole = group.whole or not _same_part(group.members[0][1].value, node.value)
+    return [group for group in groups.values() if group.varied]
 
 
 def _same_part(a: Array, b: Array) -> bool:
@@ -124,25 +167,22 @@ class Stretch:
         """The adjoint of the state before, given that of the state after. The arrays go back to their content before."""
         adjoint = dict(adjoint)
         for group in self.after:
-            entry = adjoint.pop(group.key, None)
-            if entry is not None:
-                group.deposit(entry)
+            group.deposit(adjoint)
         for key in self._left:
             adjoint.pop(key, None)  # the stretch left a constant there, so nothing before it matters
         check_nothing_lost(adjoint)
         self.tape.reverse()
         for group in self.before:
-            entry = group.collect()
-            if entry is not None:
-                adjoint[group.key] = entry
+            group.collect(adjoint)
         return adjoint
 
 
 def check_nothing_lost(adjoint: Adjoint) -> None:
-    """Refuse that adjoints are left over which belong to no place of the state."""
-    if adjoint:
+    """Refuse that adjoints are left over which belong to no place of the state; those of tails wait until they are seen."""
+    lost = [key for key in adjoint if key[0] != "tail"]
+    if lost:
         raise ReplayError(
-            f"a recomputed step left a state of another form than the loop went on from ({len(adjoint)} of its numbers and"
+            f"a recomputed step left a state of another form than the loop went on from ({len(lost)} of its numbers and"
             " arrays have no place there): the step does not do the same every time it is run, or keeps values where"
             " checkpointer cannot follow them"
         )
@@ -180,14 +220,46 @@ class Wrapper:
                 self.memories.setdefault(id(memory.root), memory)
 
 
+class Wrapped:
+    """The state while traced values stand in it.
+
+    Attributes
+    ----------
+    before : Survey
+        What was found at the beginning, with the traced values.
+    left : Survey or None
+        What the latest `survey` found.
+    """
+
+    def __init__(self, state: State, before: Survey) -> None:
+        self._state = state
+        self.before = before
+        self.left: Survey | None = None
+
+    def survey(self) -> Survey:
+        """Walk the state as the stretch left it; nothing may change it afterwards."""
+        self.left = self._state.survey()
+        return self.left
+
+    def unwrap(self) -> None:
+        """Take the traced values out, also of places that the state does not reach any more."""
+        left = self.left or self._state.survey()
+        reached = {container.identity for container in left.containers}
+        for container in self.before.containers:
+            if container.identity not in reached:
+                replace_in(container, plain)
+        left.replace(plain)
+
+
 @contextmanager
-def wrapped(state: State, wrapper: Wrapper) -> Iterator[list[Leaf]]:
+def wrapped(state: State, wrapper: Wrapper) -> Iterator[Wrapped]:
     """Put traced values into the live objects, and take them out at the end, also after an error."""
-    before = state.survey()
+    stretch = Wrapped(state, state.survey())
     try:
-        before.replace(wrapper)
-        yield state.survey().leaves
+        stretch.before.replace(wrapper)
+        yield stretch
+    except BaseException:
+        stretch.left = None  # whatever was found before may not be all
+        raise
     finally:
-        for container in before.containers:  # first these: some of them the state may not reach any more
-            replace_in(container, plain)
-        state.survey().replace(plain)
+        stretch.unwrap()

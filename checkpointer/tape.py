@@ -16,7 +16,7 @@ After the way back the arrays hold what they held when the tape was opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -27,7 +27,7 @@ from autograd.tracer import trace_stack
 from checkpointer.active import active as active
 from checkpointer.errors import TraceError
 from checkpointer.memory import Memory, NumberMemory, fitted, flipped, root_of
-from checkpointer.refusals import refuse
+from checkpointer.refusals import refusal_behind, refuse
 
 
 class Entry(Protocol):
@@ -38,12 +38,27 @@ class Entry(Protocol):
 
 
 class Tape:
-    """The entries of one differentiated stretch of the program."""
+    """The entries of one differentiated stretch of the program.
 
-    __slots__ = ("entries", "swallowed", "trace")
+    Attributes
+    ----------
+    entries : list of Entry
+    trace : int
+        autograd's number for it.
+    swallowed : Exception or None
+        The first refusal; the program may have caught it.
+    printed : list
+        Numbers of which the program made texts.
+    tails : mapping
+        If it is a step of a loop: lists of which the step sees only the end (`checkpointer.tails`).
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("entries", "printed", "swallowed", "tails", "trace")
+
+    def __init__(self, tails: Mapping[int, Any] | None = None) -> None:
+        self.tails: Mapping[int, Any] = tails or {}
         self.entries: list[Entry] = []
+        self.printed: list[Any] = []
         self.trace = -1
         self.swallowed: Exception | None = None
 
@@ -68,6 +83,11 @@ def recording(tape: Tape) -> Iterator[Tape]:
     active.tape = tape
     try:
         yield tape
+    except Exception as error:
+        refusal = refusal_behind(error, tape.swallowed)
+        if refusal is None:
+            raise
+        raise refusal from error
     finally:
         active.tape = outer
         trace_stack.top -= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from checkpointer.cli.lint import lint
 from checkpointer.cli.rewrite import rewrite
 from checkpointer.cli.run import run
 from checkpointer.cli.show import show
@@ -22,6 +23,7 @@ def cli() -> None:
 
 cli.add_command(rewrite)
 cli.add_command(show)
+cli.add_command(lint)
 cli.add_command(run)
 
 

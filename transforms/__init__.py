@@ -4,7 +4,18 @@ This folder knows neither NumPy nor the runtime; it reads and writes Python.
 """
 
 from checkpointer.transforms.codes import TITLES as REFUSALS
+from checkpointer.transforms.codes import WARNINGS
+from checkpointer.transforms.lint import Finding, lint_source
 from checkpointer.transforms.names import LoopNames
 from checkpointer.transforms.pipeline import LoopInfo, Rewritten, rewrite_source
 
-__all__ = ["REFUSALS", "LoopInfo", "LoopNames", "Rewritten", "rewrite_source"]
+__all__ = [
+    "REFUSALS",
+    "WARNINGS",
+    "Finding",
+    "LoopInfo",
+    "LoopNames",
+    "Rewritten",
+    "lint_source",
+    "rewrite_source",
+]

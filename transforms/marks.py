@@ -1,7 +1,7 @@
 """Find the marked loops: `checkpointed(...)` around what a loop runs over, or a comment above it.
 
 A gathering pass. Every use of the mark that marks no loop is refused here, and so is every mark that cannot be
-read.
+read. Refusals are reported one by one; whoever listens decides whether to go on.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import tokenize
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from checkpointer.errors import TransformError
 from checkpointer.transforms import codes
 from checkpointer.transforms.scopes import Loop, Scopes
-from checkpointer.transforms.source import Source
+from checkpointer.transforms.source import Report, Source
 
 COMMENT = re.compile(r"#\s*checkpointer\s*:\s*(?P<arguments>.*?)\s*$")
+OPTIONS = ("audit", "storage")
+"""The keyword arguments of a mark besides the scheme."""
 _SHOWN = "`for ... in checkpointed(ITERABLE, SCHEME):` or `while checkpointed(CONDITION, SCHEME):`"
 
 
@@ -54,21 +55,23 @@ class Mark:
     """Schemes that a comment names and the file does not import."""
 
 
-def find_marks(source: Source, scopes: Scopes, scheme_names: Collection[str]) -> tuple[Mark, ...]:
-    """All marked loops in the order of the text."""
+def find_marks(
+    source: Source, scopes: Scopes, scheme_names: Collection[str], report: Report
+) -> tuple[Mark, ...]:
+    """All marked loops in the order of the text; one whose mark is refused counts as marked."""
     loops = sorted(scopes.home, key=lambda loop: loop.lineno)
     calls = {loop: call for loop in loops if (call := _mark_call(loop, scopes)) is not None}
-    _refuse_misplaced(source, scopes, {call.func for call in calls.values()})
-    comments = dict(_comments_above(source, loops))
+    _refuse_misplaced(source, scopes, {call.func for call in calls.values()}, report)
+    comments = dict(_comments_above(source, loops, report))
     marks = []
     for loop in loops:
         above = comments.get(loop, [])
         if len(above) + (loop in calls) > 1:
-            raise _marked_twice(source, above[-1])
+            _refuse_second_mark(source, above[-1], report)
         if above:
-            marks.append(_read_comment(source, scopes, loop, above[0], scheme_names))
+            marks.append(_read_comment(source, scopes, loop, above[0], scheme_names, report))
         elif loop in calls:
-            marks.append(_read_call(source, loop, calls[loop]))
+            marks.append(_read_call(source, loop, calls[loop], report))
     return tuple(marks)
 
 
@@ -86,16 +89,18 @@ def is_mark(node: ast.expr, scopes: Scopes) -> bool:
     )
 
 
-def _refuse_misplaced(source: Source, scopes: Scopes, in_place: Collection[ast.expr]) -> None:
+def _refuse_misplaced(source: Source, scopes: Scopes, in_place: Collection[ast.expr], report: Report) -> None:
     for node in ast.walk(source.tree):
         loads = isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load)
         if loads and isinstance(node, ast.expr) and node not in in_place and is_mark(node, scopes):
-            raise source.refusal(
-                codes.MISPLACED_MARK,
-                node,
-                f"`{ast.unparse(node)}` marks no loop here: a mark is the whole iterable of a `for` statement"
-                " or the whole condition of a `while` statement",
-                f"write {_SHOWN}",
+            report(
+                source.refusal(
+                    codes.MISPLACED_MARK,
+                    node,
+                    f"`{ast.unparse(node)}` marks no loop here: a mark is the whole iterable of a `for` statement"
+                    " or the whole condition of a `while` statement",
+                    f"write {_SHOWN}",
+                )
             )
 
 
@@ -105,7 +110,9 @@ def _comments(source: Source) -> Iterator[Comment]:
             yield Comment(token.start[0], token.start[1], found["arguments"])
 
 
-def _comments_above(source: Source, loops: list[Loop]) -> Iterator[tuple[Loop, list[Comment]]]:
+def _comments_above(
+    source: Source, loops: list[Loop], report: Report
+) -> Iterator[tuple[Loop, list[Comment]]]:
     """The mark comments of each loop; one that stands above no loop is refused."""
     by_line = {loop.lineno: loop for loop in loops}
     found: dict[Loop, list[Comment]] = {}
@@ -116,31 +123,37 @@ def _comments_above(source: Source, loops: list[Loop]) -> Iterator[tuple[Loop, l
         loop = by_line.get(line + 1)
         alone = source.lines[comment.line - 1][: comment.column].strip() == ""
         if loop is None or not alone or source.column(loop) != comment.column:
-            raise source.refusal_at(
-                codes.MISPLACED_COMMENT,
-                comment.line,
-                comment.column,
-                "this comment marks no loop: there is no `for` or `while` directly below it",
-                "put it on the line above the loop, at the loop's indentation",
+            report(
+                source.refusal_at(
+                    codes.MISPLACED_COMMENT,
+                    comment.line,
+                    comment.column,
+                    "this comment marks no loop: there is no `for` or `while` directly below it",
+                    "put it on the line above the loop, at the loop's indentation",
+                )
             )
+            continue
         found.setdefault(loop, []).append(comment)
     yield from found.items()
 
 
-def _marked_twice(source: Source, comment: Comment) -> TransformError:
-    return source.refusal_at(
-        codes.MARKED_TWICE,
-        comment.line,
-        comment.column,
-        "this loop is marked twice",
-        "keep one mark: either `checkpointed(...)` or one comment above the loop",
+def _refuse_second_mark(source: Source, comment: Comment, report: Report) -> None:
+    report(
+        source.refusal_at(
+            codes.MARKED_TWICE,
+            comment.line,
+            comment.column,
+            "this loop is marked twice",
+            "keep one mark: either `checkpointed(...)` or one comment above the loop",
+        )
     )
 
 
-def _read_call(source: Source, loop: Loop, call: ast.Call) -> Mark:
+def _read_call(source: Source, loop: Loop, call: ast.Call, report: Report) -> Mark:
     problem = argument_problem(call)
     if problem:
-        raise source.refusal(codes.MARK_ARGUMENTS, call, problem, f"write {_SHOWN}")
+        report(source.refusal(codes.MARK_ARGUMENTS, call, problem, f"write {_SHOWN}"))
+        return _unread(loop)
     scheme = _scheme(call)
     # in a `for` these are evaluated before the loop, and are seen there; in a `while` they seem to be in it
     names = _names_in(_beside_subject(call)) if isinstance(loop, ast.While) else frozenset()
@@ -157,16 +170,32 @@ def _read_call(source: Source, loop: Loop, call: ast.Call) -> Mark:
     )
 
 
+def _unread(loop: Loop) -> Mark:
+    """A mark that was refused, for the checks of the loop's body."""
+    return Mark(
+        loop=loop,
+        subject=loop.test if isinstance(loop, ast.While) else loop.iter,
+        scheme_at=None,
+        options_at=(),
+        scheme="",
+        comment=None,
+        scheme_names=frozenset(),
+        beside=frozenset(),
+        imports=frozenset(),
+    )
+
+
 def _read_comment(
-    source: Source, scopes: Scopes, loop: Loop, comment: Comment, known: Collection[str]
+    source: Source, scopes: Scopes, loop: Loop, comment: Comment, known: Collection[str], report: Report
 ) -> Mark:
-    def refusal(code: str, what: str, instead: str) -> TransformError:
-        return source.refusal_at(code, comment.line, comment.column, what, instead)
+    def refuse(code: str, what: str, instead: str) -> Mark:
+        report(source.refusal_at(code, comment.line, comment.column, what, instead))
+        return _unread(loop)
 
     call = _parse_comment(comment)
     problem = "it is no list of arguments" if call is None else argument_problem(call)
     if call is None or problem or not comment.arguments:
-        raise refusal(
+        return refuse(
             codes.MARK_ARGUMENTS,
             f"this mark cannot be read: {problem or 'it names no scheme'}",
             "write the arguments of the mark, such as `# checkpointer: Revolve(snapshots=8)`",
@@ -179,11 +208,9 @@ def _read_comment(
         root = root.value
     if callee and isinstance(root, ast.Name) and scopes.resolve(root.id, scopes.home[loop]) is None:
         if (root is not callee or root.id not in known) and not scopes.stars:
-            close = difflib.get_close_matches(root.id, sorted(known), n=1)
-            hint = f"; did you mean `{close[0]}`?" if close else ""
-            raise refusal(
+            return refuse(
                 codes.UNKNOWN_SCHEME,
-                f"unknown scheme `{ast.unparse(callee)}`{hint}",
+                f"unknown scheme `{ast.unparse(callee)}`{_guess(root.id, known)}",
                 "name one of " + ", ".join(sorted(known)) + ", or import the scheme in this file",
             )
         if root.id in known:
@@ -199,6 +226,11 @@ def _read_comment(
         beside=frozenset(),
         imports=frozenset(imports),
     )
+
+
+def _guess(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def _parse_comment(comment: Comment) -> ast.Call | None:
@@ -219,6 +251,9 @@ def argument_problem(call: ast.Call) -> str:
         return "its first argument, what the loop runs over, is missing"
     if len(call.args) > 2 or (len(call.args) == 2 and "scheme" in keywords):
         return "besides what the loop runs over it takes one scheme; the rest are keyword arguments"
+    unknown = [name for name in keywords if name not in ("scheme", *OPTIONS)]
+    if unknown:
+        return f"it has no argument `{unknown[0]}`{_guess(str(unknown[0]), OPTIONS)}"
     return ""
 
 

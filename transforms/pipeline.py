@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from checkpointer.errors import TransformError
 from checkpointer.transforms import fence
 from checkpointer.transforms.imports import CONVERSIONS, Imports
 from checkpointer.transforms.layout import add_header, add_imports, outline_module
@@ -85,8 +86,8 @@ def rewrite_source(source: str, filename: str, scheme_names: Collection[str], *,
     """
     file = read_source(source, filename)
     scopes = Scopes(file.tree)
-    marks = find_marks(file, scopes, scheme_names)
-    fence.check(file, scopes, marks)
+    marks = find_marks(file, scopes, scheme_names, _raise)
+    fence.check(file, scopes, marks, _raise)
     names = plan_names(scopes, marks)
     fresh = Fresh(scopes.all_names)
     plans = make_plans(file, scopes, marks, names, fresh)
@@ -100,6 +101,10 @@ def rewrite_source(source: str, filename: str, scheme_names: Collection[str], *,
     module = add_imports(module, [*_scheme_import(marks), *_runtime_import(runtime)], origins)
     module = add_header(module, _header(file, plans, version), origins)
     return Rewritten(module.code, tuple(_infos(file, scopes, plans)), source_lines(module, origins))
+
+
+def _raise(refusal: TransformError) -> None:
+    raise refusal
 
 
 def make_plans(
@@ -183,7 +188,7 @@ def _conversions(file: Source, scopes: Scopes) -> frozenset[tuple[int, int]]:
         and scopes.is_builtin(node.func, *CONVERSIONS)
         and len(node.args) == 1
         and not node.keywords
-        and not isinstance(node.args[0], (ast.Constant, ast.JoinedStr, ast.Starred))
+        and not isinstance(node.args[0], (ast.Constant, ast.Starred))
         and not (isinstance(node.args[0], ast.UnaryOp) and isinstance(node.args[0].operand, ast.Constant))
     )
 

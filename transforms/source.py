@@ -10,12 +10,17 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import libcst as cst
 
 from checkpointer.errors import TransformError
 from checkpointer.transforms import codes
+
+Report: TypeAlias = Callable[[TransformError], None]
+"""Who hears of a refusal: the rewriter raises the first, `checkpointer lint` collects all."""
 
 HEADER = re.compile(r"# Adjoint of .*, written by checkpointer \S+\. Change ")
 

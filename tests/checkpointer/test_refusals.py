@@ -1,12 +1,14 @@
 """Every refusal at run time: its code, the place in the user's file, its text, and its section in the documentation."""
 
 import re
+import textwrap
 from pathlib import Path
 
+import autograd
 import numpy as np
 import pytest
 
-from checkpointer import Online, ReplayError, Revolve, TraceError, grad
+from checkpointer import Online, ReplayError, Revolve, TraceError, grad, value_and_grad, vjp
 from checkpointer.stretch import Stretch, check_nothing_lost
 from checkpointer.tape import Tape
 
@@ -137,16 +139,70 @@ def test_a_primitive_that_uses_what_is_not_its_argument(load):
         grad(program.f)(np.ones(3), Revolve(2))
 
 
-def test_every_code_has_a_section_in_the_documentation():
-    documented = set(
-        re.findall(r"^## (CKP2\d\d):", (ROOT / "docs" / "refusals.md").read_text(), re.MULTILINE)
-    )
-    used = {
-        code
-        for path in (ROOT / "checkpointer").glob("*.py")
-        for code in re.findall(r'"(CKP\d+)"', path.read_text())
-    }
-    assert used == documented
+PAGE = (ROOT / "docs" / "refusals.md").read_text("utf-8")
+SECTIONS = dict(re.findall(r"^## (CKP2\d\d): (.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+CODES = {
+    code
+    for path in (ROOT / "checkpointer").glob("*.py")
+    for code in re.findall(r'"(CKP2\d\d)"', path.read_text("utf-8"))
+}
+LIBRARY = """
+    import math
+    import threading
+    import numpy
+
+    kept = threading.local()
+
+    def smooth(u): return 0.5 * numpy.asarray(u)
+    def sine(x): return math.sin(x)
+    def buffer(): return numpy.zeros(3)
+    def with_gaps(): return numpy.ndarray((3,), float, bytearray(80), 0, (24,))
+    def the_one_before(u):
+        before, kept.u = getattr(kept, "u", u), u
+        return before
+"""
+
+
+def test_every_code_has_a_section_and_a_test():
+    """A code that only the source knows is of no use to whoever meets it."""
+    assert set(SECTIONS) == CODES
+    tests = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    assert {code for code in CODES if code not in tests} == set(), "write a test of its text"
+
+
+def as_program(example):
+    """An example of the documentation as the function that it stands for."""
+    inside = example
+    if "checkpointed(" not in example:
+        inside = "for step in checkpointed(range(n), Revolve(snapshots=2)):\n" + textwrap.indent(
+            example, "    "
+        )
+    body = textwrap.indent(inside, "    ")
+    head = "import numpy as np\nfrom checkpointer import Online, Revolve, checkpointed\n\n"
+    return f"{head}def f(u, library, n=3):\n{body}\n    return np.sum(u)\n"
+
+
+@pytest.mark.parametrize("code", sorted(CODES - {"CKP215"}))
+def test_the_examples_of_the_documentation(load, code):
+    library = load(LIBRARY).plain
+    examples = re.findall(r"```python\n(.*?)```", SECTIONS[code], flags=re.DOTALL)
+    assert len(examples) == 2, "one example that is refused, and one of what to write instead"
+    refused, accepted = (load(as_program(example)) for example in examples)
+    u = np.array([0.3, 0.25, 0.9])
+    with pytest.raises(TraceError) as caught:
+        grad(refused.rewritten.f)(u.copy(), library)
+    assert caught.value.code == code
+    assert caught.value.filename in (str(refused.path), library.__file__)
+    assert caught.value.text.strip()
+    value, gradient = value_and_grad(accepted.rewritten.f)(u.copy(), library)
+    assert value == accepted.plain.f(u.copy(), library)
+    assert np.isfinite(gradient).all()
+
+
+def test_a_gradient_of_a_gradient():
+    _, pullback = vjp(lambda u: np.sum(u**2), np.ones(3))
+    with pytest.raises(TraceError, match="CKP215 the gradient of a gradient"):
+        autograd.grad(lambda g: np.sum(pullback(g)))(1.0)
 
 
 def test_a_differentiated_number_as_a_key(load):
@@ -384,6 +440,276 @@ def test_an_array_of_a_library_that_a_loop_overwrites(load):
     with pytest.raises(TraceError, match="CKP209 the loop writes into an array"):
         grad(program.f)(np.ones(3), outside, Revolve(2), False)
     assert grad(program.f)(np.ones(3), outside, Revolve(2), True).tolist() == [1.75] * 3
+
+
+BOUND_EARLIER = """
+    import array, ctypes, decimal, fractions, json, math, pickle, statistics, struct, time
+    import numpy
+    from math import sin as sine
+
+    def number(x): return sine(x)
+    def packed(x): return struct.pack("d", x)
+    def numbers(u): return array.array("d", u)
+    def c(x): return ctypes.c_double(x)
+    def buffer(u): return memoryview(u)
+    def data(u): return bytes(u)
+    def from_buffer(u): return numpy.frombuffer(u)
+    def shared(u): return numpy.ndarray((3,), buffer=u)
+    def address(u): return u.ctypes.data
+    def interface(u): return u.__array_interface__
+    def dlpack(u): return numpy.from_dlpack(u)
+    def raw(u): return u.tobytes()
+    def reduced(u): return u.__reduce__()
+    def text(x): return json.dumps({"x": x})
+    def listed(u): return json.dumps(u.tolist())
+    def mean(u): return statistics.mean([u[0], u[1]])
+    def exact(x): return fractions.Fraction(x)
+    def decimals(x): return decimal.Decimal(x)
+    def wait(x): return time.sleep(abs(x))
+    def unbound(x): return float.__mul__(x, 2.0)
+    def method(u): return numpy.ndarray.sum(u)
+    def hashed(x): return hash(x)
+    def filled(u):
+        out = numpy.empty(3)
+        out[:] = u
+        return out
+    def drawn(u): return numpy.random.default_rng(0).normal(u)
+    def shuffled(u): numpy.random.default_rng(0).shuffle(u.reshape(3, 1))
+    def shuffled_columns(u): numpy.random.default_rng(0).shuffle(u.reshape(1, 3), axis=1)
+    def shuffled_by_the_old(u): numpy.random.RandomState(0).shuffle(u.reshape(3, 1))
+"""
+
+
+@pytest.mark.filterwarnings("ignore:you are shuffling")
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        ("number(u[0])", "CKP204"),
+        ("packed(u[0])", "CKP204"),
+        ("numbers(u)", "CKP204"),
+        ("c(u[0])", "CKP204"),
+        ("buffer(u)", "CKP223"),
+        ("data(u)", "CKP223"),
+        ("from_buffer(u)", "CKP223"),
+        ("shared(u)", "CKP223"),
+        ("address(u)", "CKP208"),
+        ("interface(u)", "CKP203"),
+        ("dlpack(u)", "CKP203"),
+        ("raw(u)", "CKP208"),
+        ("reduced(u)", "CKP205"),
+        ("text(u[0])", "CKP223"),
+        ("listed(u)", "CKP223"),
+        ("mean(u)", "CKP208"),
+        ("exact(u[0])", "CKP208"),
+        ("decimals(u[0])", "CKP223"),
+        ("wait(u[0])", "CKP223"),
+        ("unbound(u[0])", "CKP223"),
+        ("method(u)", "CKP223"),
+        ("hashed(u[0])", "CKP217"),
+        ("filled(u)", "CKP203"),
+        ("drawn(u)", "CKP203"),
+        ("shuffled(u)", "CKP208"),
+        ("shuffled_columns(u)", "CKP223"),
+        ("shuffled_by_the_old(u)", "CKP208"),
+    ],
+)
+def test_values_that_would_leave_the_tape(load, call, code):
+    """Also where compiled code, or Python's own library, meets the value: the line is the user's."""
+    outside = load(BOUND_EARLIER).plain
+    program = load(f"""
+        import numpy as np
+        from checkpointer import checkpointed
+
+        def f(u, outside, scheme):
+            for i in checkpointed(range(3), scheme):
+                outside.{call}
+                u = u * 1.5
+            return np.sum(u)
+    """)
+    arguments = np.array([0.001, 0.002, 0.003]), outside, Revolve(2)
+    program.plain.f(*arguments)  # nothing is wrong with it
+    with pytest.raises(TraceError) as caught:
+        grad(program.rewritten.f)(*arguments)
+    error = caught.value
+    assert (error.code, error.filename) == (code, outside.__file__)
+    assert f"def {call.partition('(')[0]}(" in error.text or "out[:] = u" in error.text
+    assert "\nInstead: " in str(error)
+
+
+def test_compiled_code_keeps_its_words(load):
+    program = load("""
+        import json
+        from checkpointer import checkpointed
+
+        def f(x, scheme):
+            for i in checkpointed(range(3), scheme):
+                report = json.dumps({"x": x})
+                x = x * 1.5
+            return x
+    """).rewritten
+    with pytest.raises(TraceError, match=r"CKP223 .* plain values only; .*float is not JSON serializable"):
+        grad(program.f)(1.0, Revolve(2))
+
+
+def test_a_number_that_goes_through_a_text(load):
+    program = load("""
+        import numpy as np
+        from checkpointer import checkpointed
+
+        def by_format(x, scheme):
+            for i in checkpointed(range(3), scheme):
+                x = x * float(f"{x:.3f}")
+            return x
+
+        def by_str(x, scheme):
+            for i in checkpointed(range(3), scheme):
+                x = x * float(str(x))
+            return x
+
+        def by_percent(x, scheme):
+            for i in checkpointed(range(3), scheme):
+                x = x * float("%.4e" % x)
+            return x
+
+        def of_another(x, scheme):
+            for i in checkpointed(range(3), scheme):
+                report = f"{x:.3f}"
+                x = x * float("0.5")
+            return x
+    """).rewritten
+    for function in (program.by_format, program.by_str, program.by_percent):
+        with pytest.raises(TraceError, match=r"CKP224 '1\.\d+(e\+00)?' is read as a number"):
+            grad(function)(1.1234567, Revolve(2))
+    assert grad(program.of_another)(1.1234567, Revolve(2)) == 0.125
+
+
+def test_exceptions_of_the_program_stay_what_they_are(load):
+    program = load("""
+        from checkpointer import checkpointed
+
+        def f(x, scheme, error):
+            for i in checkpointed(range(3), scheme):
+                if i == 2:
+                    raise error
+                x = x * 1.5
+            return x
+    """).rewritten
+    for error in (TypeError("unhashable type: 'dict'"), KeyError("x"), ZeroDivisionError()):
+        with pytest.raises(type(error)) as caught:
+            grad(program.f)(1.0, Revolve(2), error)
+        assert caught.value is error
+
+
+PLACES = {
+    "a step": ("w = 1.0 + np.median(u)", "np.median(u)", 0),
+    "a lambda": ("w = (lambda v: 2 * np.median(v))(u)", "np.median(v)", 0),
+    "a comprehension": ("w = [np.median(v) for v in [u]]", "np.median(v)", 0),
+    "behind letters that are two bytes": ("w = {'ü': np.median(u)}['ü']", "np.median(u)", 0),
+    "several lines": (
+        "w = np.add(\n                1.0,\n                np.median(u),\n            )",
+        "np.median(u)",
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("steps", [1, 4], ids=["recorded", "recomputed"])
+@pytest.mark.parametrize(("statement", "caret", "below"), PLACES.values(), ids=PLACES.keys())
+def test_the_caret(load, statement, caret, below, steps):
+    """In a step that is recorded when it first runs, and in one that is computed again."""
+    program = load(f"""
+        import numpy as np
+        from checkpointer import checkpointed
+
+        def f(u, scheme, steps):
+            for i in checkpointed(range(steps), scheme):
+                u = u * 1.5
+                if i == 0:
+                    {statement.replace(chr(10), chr(10) + "        ")}
+            return np.sum(u)
+    """)
+    with pytest.raises(TraceError) as caught:
+        grad(program.rewritten.f)(np.ones(3), Revolve(1), steps)
+    error = caught.value
+    assert (error.code, error.filename, error.line) == ("CKP201", str(program.path), 9 + below)
+    assert error.column == error.text.index(caret)
+    where = str(error).splitlines()
+    assert where[2].index("^") == where[1].index(caret)
+
+
+def test_a_line_in_a_module_that_is_not_rewritten(load):
+    outside = load("""
+        import numpy as np
+
+        def helper(u):
+            return 1 + np.median(u)
+    """)
+    program = load("""
+        import numpy as np
+        from checkpointer import checkpointed
+
+        def f(u, helper, scheme):
+            for i in checkpointed(range(3), scheme):
+                u = helper(u)
+            return np.sum(u)
+    """).rewritten
+    with pytest.raises(TraceError) as caught:
+        grad(program.f)(np.ones(3), outside.plain.helper, Revolve(1))
+    assert (caught.value.filename, caught.value.line) == (outside.plain.__file__, 5)
+    assert caught.value.column == caught.value.text.index("np.median")
+
+
+def test_a_line_that_calls_an_installed_package(load):
+    """The line is the user's, not the package's."""
+    program = load("""
+        import numpy as np
+        from matplotlib.cbook import simple_linear_interpolation
+        from checkpointer import checkpointed
+
+        def f(u, scheme):
+            for i in checkpointed(range(3), scheme):
+                w = simple_linear_interpolation(u, 2)
+                u = u * 1.5
+            return np.sum(u)
+    """)
+    with pytest.raises(TraceError) as caught:
+        grad(program.rewritten.f)(np.ones(3), Revolve(1))
+    assert (caught.value.filename, caught.value.line) == (str(program.path), 8)
+
+
+def test_a_rule_that_gives_up_on_the_way_back(load):
+    """No line of the step is running then; the loop is named."""
+    program = load("""
+        import numpy as np
+        from autograd.extend import defvjp, primitive
+        from checkpointer import checkpointed
+
+        @primitive
+        def law(u):
+            return 2 * u
+
+        def rule(ans, u):
+            def pull(g):
+                raise NotImplementedError("of this kind")
+            return pull
+
+        defvjp(law, rule)
+
+        def f(u, scheme):
+            for i in checkpointed(range(3), scheme):
+                u = law(u)
+            return np.sum(u)
+
+        def without_loop(u):
+            return np.sum(law(u))
+    """)
+    with pytest.raises(TraceError, match=r"CKP201 .*of this kind.* step 2 of this loop") as caught:
+        grad(program.rewritten.f)(np.ones(3), Revolve(1))
+    assert (caught.value.filename, caught.value.line) == (str(program.path), 18)
+    assert caught.value.text.strip() == "for i in checkpointed(range(3), scheme):"
+    with pytest.raises(TraceError, match=r"CKP201 .*of this kind") as caught:
+        grad(program.rewritten.without_loop)(np.ones(3))
+    assert (caught.value.filename, caught.value.line) == (str(program.path), 22)
 
 
 def test_an_adjoint_that_has_no_place_in_the_state():

@@ -252,6 +252,22 @@ CASES = {
         "takes one scheme",
         "for ... in",
     ),
+    "unknown argument": (
+        HEAD + "for i in checkpointed([], Revolve(1), audits=True):\n    pass\n",
+        "CKP113",
+        2,
+        9,
+        "it has no argument `audits`; did you mean `audit`?",
+        "for ... in",
+    ),
+    "unknown argument in a comment": (
+        "# checkpointer: Revolve(1), store=None\nfor i in []:\n    pass\n",
+        "CKP113",
+        1,
+        0,
+        "it has no argument `store`; did you mean `storage`?",
+        "# checkpointer: Revolve(snapshots=8)",
+    ),
     "comment that is no list of arguments": (
         "# checkpointer: snapshots 8\nfor i in []:\n    pass\n",
         "CKP113",

@@ -1,0 +1,303 @@
+"""Lists that a loop only appends to: right under every alias, and their old items are not walked."""
+
+import textwrap
+
+import numpy as np
+import pytest
+
+from checkpointer import Online, Periodic, ReplayError, Revolve, StoreAll, grad, state
+from checkpointer.tails import uses_in
+
+HEAD = """
+    import time
+    import numpy as np
+    from checkpointer import Revolve, checkpointed
+
+    class Solver:
+        def __init__(self, u):
+            self.u = u
+            self.history = []
+            self.log = {"time": [], "u": []}
+            self.energy: list = [0.0]
+
+        def step(self, k):
+            self.u = self.u + 0.1 * np.sin(self.u)
+            self.history.append(self.u)
+            self.log["time"].append(0.1 * k)
+            self.log["u"].append(self.u[1])
+            self.energy.append(self.energy[-1] + np.sum(self.u**2))
+"""
+
+# a loss that looks at every item of `us`, differently at each place
+LOSS = "    return sum(np.sum((k + 1) * np.sin(v)) for k, v in enumerate(us))\n"
+
+PROGRAMS = {
+    "rebound": """
+        us = [u]
+        for k in checkpointed(range(9), scheme):
+            u = u + 0.1 * np.sin(u)
+            us.append(u)
+    """,
+    "copies of an array that is updated in place": """
+        u = u.copy()
+        us = []
+        for k in checkpointed(range(9), scheme):
+            u[1:] += 0.1 * np.sin(u[:-1])
+            us.append(u.copy())
+    """,
+    "the same array again and again": """
+        u = u.copy()
+        us = []
+        for k in checkpointed(range(9), scheme):
+            u *= 1 + 0.1 * np.sin(u[::-1])
+            us.append(u)
+    """,
+    "an array that is updated in place after it was appended, and then let go of": """
+        u = u.copy()
+        us = []
+        for k in checkpointed(range(12), scheme):
+            if k % 3 == 0:
+                u = np.sin(u)
+                us.append(u)
+            else:
+                u *= 1 + 0.1 * u[::-1]
+    """,
+    "a view of an array that is updated in place": """
+        u = u.copy()
+        us = []
+        for k in checkpointed(range(12), scheme):
+            if k % 4 == 0:
+                u = np.sin(u)
+                us.append(u[1:3])
+            u += 0.1 * np.cos(u[::-1])
+    """,
+    "two lists with the same arrays": """
+        us = [u]
+        others = []
+        for k in checkpointed(range(9), scheme):
+            u = u + 0.1 * np.sin(u)
+            us.append(u)
+            if k % 2:
+                others.append(u)
+                u *= 1.1
+        us = us + others
+    """,
+    "the last two items": """
+        us = [u, 2 * u]
+        for k in checkpointed(range(9), scheme):
+            us.append(np.sin(us[-1]) + 0.2 * us[-2])
+    """,
+    "the last item is updated in place": """
+        us = [u.copy()]
+        for k in checkpointed(range(9), scheme):
+            us[-1][1:] *= 1.1 + 0.1 * us[-1][:-1]
+            us.append(np.sin(us[-1]))
+    """,
+    "numbers": """
+        x = u[0]
+        us = [x]
+        for k in checkpointed(range(9), scheme):
+            x = x + 0.1 * np.sin(x) * u[1]
+            us.append(x)
+            us.append(2.0)
+    """,
+    "tuples": """
+        log = []
+        t = 0.0
+        for k in checkpointed(range(9), scheme):
+            u = u + 0.1 * np.sin(u)
+            t += 0.1
+            log.append((t, u, float(u[0])))
+        us = [item[1] * item[2] * item[0] for item in log]
+    """,
+    "dicts": """
+        log = []
+        for k in checkpointed(range(9), scheme):
+            u = u + 0.1 * np.sin(u)
+            log.append({"u": u, "x": u[0]})
+        us = [item["u"] * item["x"] for item in log]
+    """,
+    "an item that can be changed after numbers": """
+        us = [0.0]
+        for k in checkpointed(range(9), scheme):
+            u = u + 0.1 * np.sin(u)
+            us.append(u if k % 2 else [u, u])
+        us = [v[0] * v[1] if isinstance(v, list) else v for v in us]
+    """,
+    "attributes and lists in a dict": """
+        solver = Solver(u)
+        for k in checkpointed(range(9), scheme):
+            solver.step(k)
+        us = solver.history + solver.log["u"] + solver.log["time"] + solver.energy
+    """,
+    "a list that goes on in a second loop": """
+        us = [u]
+        for k in checkpointed(range(5), scheme):
+            u = u + 0.1 * np.sin(u)
+            us.append(u)
+        us[2] = us[2] * us[1]
+        for k in checkpointed(range(5), scheme):
+            u = u * np.cos(u)
+            us.append(u)
+    """,
+    "a list that is changed behind the loop": """
+        us = [u]
+        for k in checkpointed(range(9), scheme):
+            u = u + 0.1 * np.sin(u)
+            us.append(u)
+        us.reverse()
+        us.pop()
+        us[0] = us[0] * us[3]
+    """,
+    "a list that is read now and then": """
+        us = [u]
+        for k in checkpointed(range(9), scheme):
+            u = u + 0.1 * np.sin(us[k // 2])
+            us.append(u)
+    """,
+    "a list under a second name": """
+        us = [u]
+        other = us
+        for k in checkpointed(range(9), scheme):
+            u = u + 0.1 * np.sin(other[0])
+            us.append(u)
+            other[k // 2] = 2 * u
+    """,
+    "a nested loop": """
+        us = [u]
+        for k in checkpointed(range(3), scheme):
+            for j in checkpointed(range(3), scheme):
+                u = u + 0.1 * np.sin(u)
+                us.append(u)
+            us.append(u * us[-1])
+    """,
+    "a list that is read through its object": """
+        solver = Solver(u)
+        for k in checkpointed(range(9), scheme):
+            solver.step(k)
+            name = "history"
+            solver.u = solver.u + 0.1 * getattr(solver, name)[k // 2]
+        us = solver.history
+    """,
+    "a list that starts anew": """
+        us, all_of_them = [], []
+        for k in checkpointed(range(9), scheme):
+            u = u + 0.1 * np.sin(u)
+            us.append(u)
+            if k == 4:
+                all_of_them.append(us)
+                us = []
+        us = us + all_of_them[0]
+    """,
+}
+SCHEMES = [Revolve(1), Revolve(3), Periodic(2), StoreAll(), Online(2)]
+
+
+@pytest.mark.parametrize("body", PROGRAMS.values(), ids=PROGRAMS.keys())
+def test_gradients(load, check, body):
+    lines = textwrap.indent(textwrap.dedent(body), "    ")
+    program = load(textwrap.dedent(HEAD) + "\ndef run(u, scheme):\n" + lines + LOSS)
+    for number, scheme in enumerate(SCHEMES):
+        for x in ([0.3, 0.7, 0.2, 0.5], [0.6, 0.1, 0.4, 0.9]):
+            check(program, "run", np.array(x), scheme, seed=number)
+
+
+def test_what_was_appended_is_compared_when_it_is_recomputed(load):
+    program = load("""
+        import time
+        import numpy as np
+        from checkpointer import Revolve, checkpointed
+
+        def run(u, steps):
+            us = []
+            for k in checkpointed(range(steps), Revolve(2)):
+                u = u + 0.1 * np.sin(u)
+                us.append(u * time.perf_counter_ns())
+            return sum(np.sum(v) for v in us)
+    """)
+    with pytest.raises(ReplayError, match=r"us\[\d\] was something else when step \d was recomputed"):
+        grad(program.rewritten.run)(np.ones(3), 6)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "us.append(u); ts.append(0.1 * k)",
+        "us.append((k, u.copy()))",
+        "us.append(us[-1] + u)",
+        "log['u'].append(u)",
+        "ring.us.append(u)",
+    ],
+)
+def test_the_work_grows_with_the_number_of_steps_only(load, statement, monkeypatch):
+    program = load(f"""
+        import numpy as np
+        from checkpointer import Revolve, checkpointed
+
+        class Ring:
+            def __init__(self):
+                self.us = []
+
+        def run(u, steps):
+            us, ts, log, ring = [u], [], {{"u": []}}, Ring()
+            for k in checkpointed(range(steps), Revolve(100)):
+                u = u + 0.01 * np.sin(u)
+                {statement}
+            return np.sum(u) + 0.0 * len(us) * len(ts) * len(log) * len(ring.us)
+    """)
+    visit, visits = state._Walk._visit, 0
+
+    def counted(*args):
+        nonlocal visits
+        visits += 1
+        return visit(*args)
+
+    monkeypatch.setattr(state._Walk, "_visit", counted)
+    counts = []
+    for steps in (100, 200):
+        visits = 0
+        grad(program.rewritten.run)(np.ones(2), steps)
+        counts.append(visits)
+    assert counts[1] < 2.1 * counts[0]
+
+
+def _uses(text):
+    namespace = {}
+    exec("def f(us, log, obj, u, k):\n    def g():\n        nonlocal us\n        " + text, namespace)
+    return uses_in(namespace["f"].__code__.co_consts[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "depth"),
+    [
+        ("us.append(u)", "us", 0),
+        ("us.extend([u, us[-1]])", "us", 1),
+        ("u = us[-3] + us[-1]", "us", 3),
+        ("log['t'].append(u)", "log", 0),
+        ("u = log['t'][-2]", "log", 2),
+        ("obj.us.append(u)", "us", 0),
+        ("obj.log['t'].append(u)", "log", 0),
+        ("h = lambda: us.append(u)", "us", 0),
+        ("us = []", "us", None),
+        ("us[-1] = u", "us", None),
+        ("us[-1] += u", "us", None),
+        ("del us[-1]", "us", None),
+        ("us += [u]", "us", None),
+        ("us.append(u); us.pop()", "us", None),
+        ("us.append(u); u = us", "us", None),
+        ("us.append(u); u = us[0]", "us", None),
+        ("us.append(u); u = us[k]", "us", None),
+        ("us.append(u); u = us[-1:]", "us", None),
+        ("us.append(u); k(us)", "us", None),
+        ("us.append(u); u = [v for v in us]", "us", None),
+        ("us.append(u); log[k].append(us)", "us", None),
+        ("log[k].append(u)", "log", None),
+        ("obj.us.append(u); u = obj.us[0]", "us", None),
+        ("obj.us.append(u); u = getattr(obj, 'us')", "us", None),
+        ("obj.us.append(u); u = obj.__dict__", "us", None),
+        ("obj.us.append(u); u = vars(obj)", "us", None),
+        ("us.append(u); u = locals()", "us", None),
+    ],
+)
+def test_uses_of_a_name(text, name, depth):
+    assert _uses(text).depth(name) == depth
