@@ -173,15 +173,15 @@ def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
         if all(new is old for new, old in zip(items, value, strict=True)):
             return value
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    return change(value) if _is_replaced(value) else value
+    return change(value)
 
 
-def _is_replaced(value: Any) -> bool:
-    """Whether this is an array, a floating-point number or a generator; a tuple may hold other things beside them."""
+def is_leaf(value: Any) -> bool:
+    """Whether this is an array or a floating-point number; a tuple may hold other things beside them."""
     kind = type(value)
     if kind is np.ndarray or kind is TracedArray:
         return value.dtype.kind in "biufc"
-    return kind in _NUMBERS or kind is TracedNumber or kind in _DRAWING
+    return kind in _NUMBERS or kind is TracedNumber
 
 
 class State:

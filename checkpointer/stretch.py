@@ -16,7 +16,7 @@ from checkpointer.boxes import box, is_traced, plain
 from checkpointer.errors import ReplayError
 from checkpointer.generators import GENERATORS, WatchedGenerator
 from checkpointer.memory import Array, Memory, NumberMemory, overlaps_itself
-from checkpointer.state import Key, Leaf, State, Survey, replace_in
+from checkpointer.state import Key, Leaf, State, Survey, is_leaf, replace_in
 from checkpointer.tape import Tape, TapeNode
 
 Adjoint = dict[Key, Any]
@@ -203,6 +203,8 @@ class Wrapper:
             return value
         if type(value) in GENERATORS:
             return WatchedGenerator(value)
+        if not is_leaf(value):
+            return value
         if not isinstance(value, np.ndarray):
             return box(self.tape, value, NumberMemory()) if self.varied(value) else value
         known = self._arrays.get(id(value))

@@ -40,5 +40,5 @@ def evolve(u, limiter, nsteps, dtdx, scheme):
     return u
 
 def run(x, scheme):
-    results = [evolve(x, name, 5, 0.4, scheme) for name in LIMITERS]
+    results = [evolve(x, name, 4, 0.4, scheme) for name in LIMITERS]
     return sum(np.sum(w**2) for w in results) + np.abs(results[0] - results[1]).sum()

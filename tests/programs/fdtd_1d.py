@@ -23,7 +23,7 @@ def run(x, scheme):
         cb[k] = 0.5/(x[1]*(1 + eaf))
 
     t0, spread = 6, 2.5
-    for time_step in checkpointed(range(1, 16), scheme):
+    for time_step in checkpointed(range(1, 12), scheme):
         # Calculate the Ex field
         for k in range(1, ke):
             ex[k] = ca[k]*ex[k] + cb[k]*(hy[k - 1] - hy[k])

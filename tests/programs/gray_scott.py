@@ -18,7 +18,7 @@ def run(x, scheme):
     V[n//2-r:n//2+r, n//2-r:n//2+r] = 0.25
     u += 0.05*np.sin(np.arange(n*n)).reshape(n, n)
 
-    for i in checkpointed(range(9), scheme):
+    for i in checkpointed(range(7), scheme):
         Lu = (                 U[0:-2, 1:-1] +
               U[1:-1, 0:-2] - 4*U[1:-1, 1:-1] + U[1:-1, 2:] +
                                 U[2:  , 1:-1])

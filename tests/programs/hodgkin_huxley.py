@@ -35,5 +35,5 @@ def simulate(gbar, I0, T, dt, scheme):
 
 def run(x, scheme):
     gNa, gK, gL, I0 = x
-    t, V, n, *rest = simulate(dict(Na=gNa, K=gK, L=gL), I0, 0.8, 0.05, scheme)
+    t, V, n, *rest = simulate(dict(Na=gNa, K=gK, L=gL), I0, 0.6, 0.05, scheme)
     return np.mean(V**2) + n[-1] + sum(gate.max() for gate in rest)

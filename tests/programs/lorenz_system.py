@@ -18,7 +18,7 @@ def lorenz(xyz, *, s=10, r=28, b=2.667):
 
 def run(x, scheme):
     dt = 0.01
-    num_steps = 14
+    num_steps = 10
 
     xyzs = np.empty((num_steps + 1, 3), dtype=x.dtype)  # Need one more for the initial values
     xyzs[0] = x  # Set initial values
