@@ -15,6 +15,7 @@ from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.tracer import Box
 
 from checkpointer.arrays import TracedArray
+from checkpointer.generators import WatchedGenerator
 from checkpointer.memory import Memory, NumberMemory, overlaps_itself, root_of
 from checkpointer.refusals import refuse
 from checkpointer.scalars import TracedNumber
@@ -43,9 +44,9 @@ def is_differentiable(value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """The concrete value: of a traced one its array or number, of anything else itself."""
+    """The concrete value: of a traced one its array or number, of a watched generator that one, of anything else itself."""
     kind = type(value)
-    return value._value if kind is TracedArray or kind is TracedNumber else value
+    return value._value if kind is TracedArray or kind is TracedNumber or kind is WatchedGenerator else value
 
 
 def plain_nested(value: Any) -> Any:

@@ -28,7 +28,7 @@ from checkpointer.signals import BREAK, Ended, Return
 from checkpointer.snapshots import Snapshot, capture
 from checkpointer.state import Key, Leaf, State, Survey
 from checkpointer.storage import Session
-from checkpointer.stretch import Adjoint, Group, Stretch, Wrapper, groups_of, wrapped
+from checkpointer.stretch import Adjoint, Group, Stretch, Wrapper, check_nothing_lost, groups_of, wrapped
 from checkpointer.tape import Tape, active, not_recording, recording
 
 ForwardSweep = Callable[["Loop"], None]
@@ -249,11 +249,17 @@ class Loop:
 
 
 class LoopOperation:
-    """The loop as an entry of the tape around it."""
+    """The loop as an entry of the tape around it.
 
-    def __init__(self, loop: Loop, reverse: ReverseSweep, before: list[Group], after: list[Group]) -> None:
+    ``entered`` are the keys of all leaves at the loop's entry, ``before`` those that a derivative flows through.
+    """
+
+    def __init__(
+        self, loop: Loop, reverse: ReverseSweep, entered: list[Key], before: list[Group], after: list[Group]
+    ) -> None:
         self.loop = loop
         self.sweep = reverse
+        self.entered = entered
         self.before = before
         self.after = after
 
@@ -271,6 +277,9 @@ class LoopOperation:
             self.loop.session.close()
         for group in self.before:
             group.deposit(adjoint)
+        for key in self.entered:
+            adjoint.pop(key, None)  # a constant stood there
+        check_nothing_lost(adjoint)
 
 
 class ContentRestored:
@@ -305,6 +314,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     loop.state.settle(around)
     loop.state.keep(_within(loop) if loop.state.tails else around)
     around = _all_traced(loop, tape, wrapper)
+    entered = [leaf.key for leaf in around.leaves]
     entry = groups_of(around.leaves)
     varied = {id(plain(leaf.value)) for leaf in around.leaves if is_varied(leaf.value)}
     loop.constants = _numbers(around, varied)
@@ -320,7 +330,8 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
         raise
     _check_unwatched(unwatched)
     after = _rewrapped(loop, wrapper)
-    tape.entries.append(LoopOperation(loop, reverse if loop.steps else _nothing_ran, entry, after))
+    sweep = reverse if loop.steps else _nothing_ran
+    tape.entries.append(LoopOperation(loop, sweep, entered, entry, after))
     return loop.ended()
 
 
@@ -341,8 +352,8 @@ def _check_unwatched(unwatched: list[tuple[Any, Any]]) -> None:
             raise refuse(
                 "CKP209",
                 f"the loop writes into an array of shape {root.shape} that was made inside the differentiated function by"
-                " something that the tape does not watch, such as a random generator or a library",
-                "copy it when it is made: u = np.array(rng.normal(size=n))",
+                " something that the tape does not watch, such as a library",
+                "copy it when it is made: u = np.array(library.make(n))",
             )
 
 

@@ -8,10 +8,11 @@ from typing import Any as _Any
 
 import numpy as _numpy
 
+from checkpointer import numpy_random as _random
 from checkpointer.creation import REPLACEMENTS as _REPLACEMENTS
 from checkpointer.dropin import register as _register
 
-_register(globals(), _numpy, _REPLACEMENTS)
+_register(globals(), _numpy, {**_REPLACEMENTS, "random": _random})
 
 
 def __getattr__(name: str) -> _Any:

@@ -38,6 +38,7 @@ _FOREIGN = frozenset(
 """Packages whose functions and objects are held by reference: they keep no state of the user's simulation."""
 
 
+_RANDOM = ("numpy.random", "checkpointer.numpy_random")
 _FIXED = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type, np.ufunc)
 """What a global name may hold without being a variable of the simulation, as long as no code assigns to it."""
 
@@ -167,7 +168,17 @@ class CodeReach:
                 default, int | float | complex | str | bytes | type | types.FunctionType | None
             ):
                 self._add(("default", id(function)), function, lambda: Defaults(function))
+        self.mention(function)
+
+    def knows(self, value: Any) -> bool:
+        """Whether a function, class or cell has been found before."""
+        return id(value) in self._seen
+
+    def mention(self, function: types.FunctionType) -> None:
+        """Add the globals that a function's code mentions."""
         if is_foreign(function.__globals__.get("__name__")):
+            return
+        if not self._first_time((id(function.__code__), id(function.__globals__)), function.__code__):
             return
         names = names_in(function.__code__)
         self.uses = self.uses.united(uses_in(function.__code__))
@@ -194,7 +205,7 @@ class CodeReach:
         self._add((id(namespace), name), namespace, lambda: Global(namespace, name))
 
     def _module(self, module: types.ModuleType, names: Names) -> None:
-        if module is random or "random" in names.attributes or module.__name__.endswith("numpy.random"):
+        if module is random or "random" in names.attributes or module.__name__ in _RANDOM:
             self._random(random._inst)
             self._random(np.random.mtrand._rand)
         if not is_foreign(module.__name__):
@@ -208,7 +219,7 @@ class CodeReach:
         for base in cls.__mro__:
             if is_foreign(base.__module__) or not self._first_time(id(base), base):
                 continue
-            for function in _functions_of(base):
+            for function in functions_of(base):
                 self._function(function)
             for name, member in vars(base).items():
                 if isinstance(member, functools._lru_cache_wrapper):
@@ -232,7 +243,7 @@ def _builtins(namespace: dict[str, Any]) -> dict[str, Any]:
     return vars(builtins) if isinstance(builtins, types.ModuleType) else builtins
 
 
-def _functions_of(cls: type) -> Iterator[types.FunctionType]:
+def functions_of(cls: type) -> Iterator[types.FunctionType]:
     """The functions that a class defines: methods, static and class methods, property accessors."""
     for member in vars(cls).values():
         candidates: tuple[Any, ...] = (member,)

@@ -22,6 +22,8 @@ import numpy as np
 
 from checkpointer.arrays import TracedArray
 from checkpointer.containers import (
+    Cell,
+    ClassAttributes,
     Container,
     Deque,
     Dict,
@@ -37,8 +39,9 @@ from checkpointer.containers import (
     SparseMatrix,
     is_sparse,
 )
+from checkpointer.generators import GENERATORS, WatchedGenerator
 from checkpointer.memory import Array, root_of
-from checkpointer.reach import CodeReach, is_foreign
+from checkpointer.reach import CodeReach, Defaults, functions_of, is_foreign
 from checkpointer.refusals import refuse
 from checkpointer.replay import is_standard_stream
 from checkpointer.scalars import TracedNumber
@@ -85,6 +88,7 @@ _NUMBERS = frozenset(
         np.clongdouble,
     )
 )
+_DRAWING = GENERATORS | {WatchedGenerator}
 _BOUND = (types.BuiltinMethodType, types.MethodWrapperType)
 _ITERATORS: tuple[type, ...] = (
     *(types.GeneratorType, map, filter, zip, enumerate, reversed),
@@ -143,7 +147,7 @@ class Survey:
         self.slots: list[tuple[Container, Any, Any]] = []
 
     def replace(self, change: Callable[[Any], Any]) -> None:
-        """Put ``change(value)`` in the place of every leaf, tuples being rebuilt where something in them changed."""
+        """Put ``change(value)`` in the place of every leaf and generator, tuples being rebuilt."""
         leaves = iter(self.leaves)
         leaf = next(leaves, None)
 
@@ -177,6 +181,14 @@ def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
             return value
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     return change(value)
+
+
+def is_leaf(value: Any) -> bool:
+    """Whether this is an array or a floating-point number; a tuple may hold other things beside them."""
+    kind = type(value)
+    if kind is np.ndarray or kind is TracedArray:
+        return value.dtype.kind in "biufc"
+    return kind in _NUMBERS or kind is TracedNumber
 
 
 class State:
@@ -256,6 +268,7 @@ class _Walk:
         self.tails = tails
         self.found = Survey()
         self.seen: dict[int, Any] = {}
+        self.made: dict[int, Any] = {}
         self.stack: list[tuple[str, int, Container]] = []
         self.phase = "data"
         self.count = 0
@@ -271,6 +284,8 @@ class _Walk:
         while self.done < len(self.code.containers):
             number = self.done
             self.done += 1
+            if id(self.code.containers[number].owner) in self.made:
+                continue  # found among the data before the code that leads to it was
             self.stack.append(("code", number, self.code.containers[number]))
             self._drain()
         self._ends()
@@ -322,6 +337,9 @@ class _Walk:
             return True
         if kind is np.ndarray or kind is TracedArray:
             return self._array(value, key, container, place)
+        if kind in _DRAWING:
+            self._visit_object(value._value if kind is WatchedGenerator else value, container, place)
+            return True
         if isinstance(value, tuple):
             hits = [self._visit(item, (*key, number), container, place) for number, item in enumerate(value)]
             return any(hits)
@@ -372,10 +390,12 @@ class _Walk:
             self._elements(value, name)
         elif isinstance(value, RandomState.KINDS):
             self._push_data(RandomState(value, name))
-        elif isinstance(value, types.FunctionType | type | functools._lru_cache_wrapper):
+        elif isinstance(value, functools._lru_cache_wrapper):
             self.code.discover(value)
+        elif isinstance(value, types.FunctionType | type):
+            self._function_or_class(value)
         elif isinstance(value, types.MethodType):
-            self.code.discover(value.__func__)
+            self._function_or_class(value.__func__)
             self._visit_inner(value.__self__, name)
         elif isinstance(value, functools.partial):
             self._visit_inner(value.func, name)
@@ -405,6 +425,38 @@ class _Walk:
             root = root_of(part)
             self.found.roots.setdefault(id(root), root)
         self._push_data(matrix)
+
+    def _function_or_class(self, value: Any) -> None:
+        """Code that stands in a file is the same at all times. What a function makes while it runs is walked like data.
+
+        A step that is run again makes other functions and classes than those of the first sweep.
+        """
+        if not isinstance(value, types.FunctionType | type) or "<locals>" not in value.__qualname__:
+            self.code.discover(value)
+        elif not self.code.knows(value) and id(value) not in self.made:
+            self.made[id(value)] = value
+            if isinstance(value, type):
+                self._made_class(value)
+            else:
+                self._made_function(value)
+
+    def _made_class(self, cls: type) -> None:
+        self._push_data(ClassAttributes(cls))
+        for base in cls.__mro__[1:]:
+            self._function_or_class(base)
+        for function in functions_of(cls):
+            self._function_or_class(function)
+
+    def _made_function(self, function: types.FunctionType) -> None:
+        self.code.mention(function)
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            if not self.code.knows(cell) and id(cell) not in self.made:
+                self.made[id(cell)] = cell
+                self._push_data(Cell(cell, name))
+        if function.__defaults__ or function.__kwdefaults__:
+            self._push_data(Defaults(function))
+        if function.__dict__:
+            self._push_data(Dict(function.__dict__, f"{function.__qualname__}."))
 
     def _refuse(self, error: Callable[[Any, str], Exception], value: Any, name: str) -> None:
         if not self.lenient:
@@ -439,7 +491,7 @@ class _Walk:
         cls = type(value)
         if cls in (list, dict, deque):
             return
-        self.code.discover(cls)
+        self._function_or_class(cls)
         attributes = getattr(value, "__dict__", None)
         if isinstance(attributes, dict) and id(attributes) not in self.seen:
             self.seen[id(attributes)] = attributes

@@ -14,8 +14,9 @@ import numpy as np
 
 from checkpointer.boxes import box, is_traced, plain
 from checkpointer.errors import ReplayError
+from checkpointer.generators import GENERATORS, WatchedGenerator
 from checkpointer.memory import Array, Memory, NumberMemory, overlaps_itself
-from checkpointer.state import Key, Leaf, State, Survey, replace_in
+from checkpointer.state import Key, Leaf, State, Survey, is_leaf, replace_in
 from checkpointer.tape import Tape, TapeNode
 
 Adjoint = dict[Key, Any]
@@ -169,10 +170,22 @@ class Stretch:
             group.deposit(adjoint)
         for key in self._left:
             adjoint.pop(key, None)  # the stretch left a constant there, so nothing before it matters
+        check_nothing_lost(adjoint)
         self.tape.reverse()
         for group in self.before:
             group.collect(adjoint)
         return adjoint
+
+
+def check_nothing_lost(adjoint: Adjoint) -> None:
+    """Refuse that adjoints are left over which belong to no place of the state; those of tails wait until they are seen."""
+    lost = [key for key in adjoint if key[0] != "tail"]
+    if lost:
+        raise ReplayError(
+            f"a recomputed step left a state of another form than the loop went on from ({len(lost)} of its numbers and"
+            " arrays have no place there): the step does not do the same every time it is run, or keeps values where"
+            " checkpointer cannot follow them"
+        )
 
 
 class Wrapper:
@@ -187,6 +200,10 @@ class Wrapper:
 
     def __call__(self, value: Any) -> Any:
         if is_traced(value):
+            return value
+        if type(value) in GENERATORS:
+            return WatchedGenerator(value)
+        if not is_leaf(value):
             return value
         if not isinstance(value, np.ndarray):
             return box(self.tape, value, NumberMemory()) if self.varied(value) else value

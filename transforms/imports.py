@@ -22,7 +22,8 @@ DROP_IN = {
     "autograd.numpy": "checkpointer.numpy",
     "autograd.numpy.fft": "numpy.fft",
     "autograd.numpy.linalg": "numpy.linalg",
-    "autograd.numpy.random": "numpy.random",
+    "autograd.numpy.random": "checkpointer.numpy_random",
+    "numpy.random": "checkpointer.numpy_random",
     "scipy": "checkpointer.scipy",
     "scipy.fft": "checkpointer.scipy.fft",
     "scipy.fftpack": "checkpointer.scipy.fftpack",
@@ -38,10 +39,14 @@ DROP_IN = {
 }
 """Module -> what stands in for it.
 
-NumPy's submodules stay as they are: their functions reach the tape through NumPy's own protocols. SciPy's have none.
+NumPy's other submodules stay as they are: their functions reach the tape through NumPy's own protocols. SciPy's have none.
 """
 
-NAMES_OF = {"checkpointer.numpy": "checkpointer.numpy_names", "checkpointer.math": "checkpointer.math_names"}
+NAMES_OF = {
+    "checkpointer.numpy": "checkpointer.numpy_names",
+    "checkpointer.numpy_random": "checkpointer.numpy_random_names",
+    "checkpointer.math": "checkpointer.math_names",
+}
 """Drop-in module -> where single names are imported from: they are bound once and for all."""
 
 CONVERSIONS = {"complex": "as_complex", "float": "as_float", "sum": "sum_of", "type": "type_of"}
@@ -171,6 +176,17 @@ class Imports(Tracked):
         comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
         return updated_node.with_changes(
             func=conversion, args=[cst.Arg(updated_node.func, comma=comma), *updated_node.args]
+        )
+
+    def leave_Arg(self, original_node: cst.Arg, updated_node: cst.Arg) -> cst.Arg:
+        """The conversion itself as an argument: `map(float, values)`."""
+        name = original_node.value
+        if not isinstance(name, cst.Name) or self.origins.place(name) not in self.conversions:
+            return updated_node
+        return updated_node.with_changes(
+            value=cst.ensure_type(updated_node.value, cst.Name).with_changes(
+                value=self.runtime[CONVERSIONS[name.value]]
+            )
         )
 
 

@@ -98,7 +98,8 @@ def rewrite_source(source: str, filename: str, scheme_names: Collection[str], *,
 
     outline = Outline(origins, {plan.line: plan for plan in plans}, _supers(file, scopes), runtime)
     module = outline_module(file.module, plans, outline, runtime, origins)
-    module = module.visit(Imports(origins, runtime, _conversions(file, scopes), _spent(file, scopes, marks)))
+    conversions = _conversions(file, scopes) | _mapped(file, scopes)
+    module = module.visit(Imports(origins, runtime, conversions, _spent(file, scopes, marks)))
     module = add_imports(module, [*_scheme_import(marks), *_runtime_import(runtime)], origins)
     module = add_header(module, _header(file, plans, version), origins)
     return Rewritten(module.code, tuple(_infos(file, scopes, plans)), source_lines(module, origins))
@@ -206,6 +207,19 @@ def _is_scalar_type(node: ast.expr, scopes: Scopes) -> bool:
     """Whether an expression can mean nothing but one of NumPy's floating-point types."""
     meanings = scopes.meanings(node) if isinstance(node, (ast.Name, ast.Attribute)) else set()
     return len(meanings) == 1 and min(meanings) in {f"numpy.{name}" for name in SCALARS}
+
+
+def _mapped(file: Source, scopes: Scopes) -> dict[tuple[int, int], str]:
+    """Where `float` or its kin itself is an argument, of `map`, and by what it is replaced."""
+    return {
+        (node.args[0].lineno, file.column(node.args[0])): CONVERSIONS[node.args[0].id]
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Call)
+        and scopes.is_builtin(node.func, "map")
+        and len(node.args) == 2
+        and isinstance(node.args[0], ast.Name)
+        and scopes.is_builtin(node.args[0], *CONVERSIONS)
+    }
 
 
 def _spent(file: Source, scopes: Scopes, marks: Sequence[Mark]) -> frozenset[tuple[int, int]]:

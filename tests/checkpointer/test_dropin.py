@@ -6,12 +6,25 @@ import threading
 import numpy as original_numpy
 import pytest
 
-from checkpointer import Revolve, TraceError, grad, math, math_names, numpy, numpy_names
+from checkpointer import (
+    Revolve,
+    TraceError,
+    grad,
+    math,
+    math_names,
+    numpy,
+    numpy_names,
+    numpy_random,
+    numpy_random_names,
+)
 from checkpointer.creation import REPLACEMENTS as CREATION
 from checkpointer.elementary import REPLACEMENTS as ELEMENTARY
 
 
-@pytest.mark.parametrize(("module", "original"), [(numpy, original_numpy), (math, original_math)])
+@pytest.mark.parametrize(
+    ("module", "original"),
+    [(numpy, original_numpy), (numpy_random, original_numpy.random), (math, original_math)],
+)
 def test_untraced_functions_are_the_originals(module, original):
     for name in dir(original):
         if not name.startswith("__"):
@@ -54,6 +67,8 @@ def test_other_threads_get_plain_arrays_meanwhile():
 def test_names_know_about_traced_values_at_all_times():
     assert original_numpy.zeros(2).tolist() == numpy_names.zeros(2).tolist()
     assert set(numpy_names.__all__) == set(original_numpy.__all__)
+    assert set(numpy_random_names.__all__) == set(original_numpy.random.__all__)
+    assert numpy_random_names.Generator is original_numpy.random.Generator
     assert set(math_names.__all__) == {name for name in dir(original_math) if not name.startswith("_")}
     for name in math_names.__all__:
         assert hasattr(math_names, name)

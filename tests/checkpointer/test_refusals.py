@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from checkpointer import Online, ReplayError, Revolve, TraceError, grad, value_and_grad, vjp
+from checkpointer.stretch import Stretch, check_nothing_lost
+from checkpointer.tape import Tape
 
 ROOT = Path(__file__).parents[2]
 
@@ -432,23 +434,24 @@ def test_more_refusals_in_a_step(load, line, code):
         grad(program.f)(np.array([0.3, 0.2, 0.9]), Revolve(2))
 
 
-def test_an_array_of_a_random_generator_that_a_loop_overwrites(load):
+def test_an_array_of_a_library_that_a_loop_overwrites(load):
     program = load("""
         import numpy as np
         from checkpointer import checkpointed
 
-        def f(u, scheme, copied):
-            noise = np.random.default_rng(0).normal(size=3)
+        def f(u, outside, scheme, copied):
+            field = outside.buffer()
             if copied:
-                noise = np.array(noise)
-            alias = noise
+                field = np.array(field)
+            alias = field
             for i in checkpointed(range(3), scheme):
-                noise[:] = 0.5 * noise + u
+                field[:] = 0.5 * field + u
             return np.sum(alias)
     """).rewritten
+    outside = load(OUTSIDE).plain
     with pytest.raises(TraceError, match="CKP209 the loop writes into an array"):
-        grad(program.f)(np.ones(3), Revolve(2), False)
-    assert grad(program.f)(np.ones(3), Revolve(2), True).tolist() == [1.75] * 3
+        grad(program.f)(np.ones(3), outside, Revolve(2), False)
+    assert grad(program.f)(np.ones(3), outside, Revolve(2), True).tolist() == [1.75] * 3
 
 
 BOUND_EARLIER = """
@@ -719,3 +722,15 @@ def test_a_rule_that_gives_up_on_the_way_back(load):
     with pytest.raises(TraceError, match=r"CKP201 .*of this kind") as caught:
         grad(program.rewritten.without_loop)(np.ones(3))
     assert (caught.value.filename, caught.value.line) == (str(program.path), 22)
+
+
+def test_an_adjoint_that_has_no_place_in_the_state():
+    check_nothing_lost({})
+    with pytest.raises(
+        ReplayError, match=r"another form than the loop went on from \(1 of its numbers and arrays have no"
+    ):
+        check_nothing_lost({("data", 3, "u"): 1.0})
+    stretch = Stretch(Tape(), [])
+    stretch.end([])
+    with pytest.raises(ReplayError, match="another form than the loop went on from"):
+        stretch.pullback({("data", 3, "u"): 1.0})

@@ -119,3 +119,48 @@ def moved_elements(u, scheme):
         u[1:] += 0.1 * np.diff(u)
         u += 0.01 * np.outer(left, right).sum() + 0.01 * np.kron(left, [1.0, 2.0])
     return np.sum(u**2)
+
+
+def functions_made_in_the_loop(u, scheme):
+    """Each step makes functions that keep its values in closures and defaults, and they are called after the loop."""
+    kept = []
+
+    def made(a):
+        def times(x, *, b=a * 2):
+            return x * a + b
+
+        return times
+
+    for i in checkpointed(range(5), scheme):
+        kept.append(made(u[0] * i))
+        kept.append(lambda x, a=u[1]: x * a)
+
+        def total(x, i=i, u=u):
+            return x * u[i]
+
+        total.scale = u[2] * 1.0
+        kept.append(total)
+        u = u * 1.01 + 0.01 * kept[-3](u[1])
+    return sum(f(2.0) for f in kept) + u.sum() + kept[5].scale * kept[-1].scale
+
+
+def classes_made_in_the_loop(u, scheme):
+    """A class that each step makes anew, with data and methods of its own."""
+    kept = []
+    for i in checkpointed(range(5), scheme):
+
+        class Local:
+            scale = u[1] * i
+
+            def __init__(self, weight):
+                self.weight = weight
+
+            def value(self, u=u):
+                return self.weight * self.scale * u[0] + offset  # noqa: B023
+
+        offset = u[3] * 1.0
+        kept.append(Local(u[2] * 1.0))
+        u = u + 0.01 * kept[-1].value()
+        if i == 3:
+            Local.scale = u[0] ** 2
+    return u.sum() + kept[1].value() + kept[3].scale + type(kept[2]).scale

@@ -247,3 +247,19 @@ def callable_object(u, scheme):
     for _ in checkpointed(range(4), scheme):
         u = u + 0.1 * function(u)
     return np.sum(u) + function.last.sum()
+
+
+def mixed_tuples(u, scheme):
+    """Tuples that hold numbers beside names, integers, flags, objects and nothing at all."""
+    best = (u[0] * 1.0, "first", None, True)
+    counts = {0: 0, 1: 0}
+    queue = [(u[0] * 1.0, 0, counts), (u[1] * 1.0, 1, counts)]
+    for i in checkpointed(range(6), scheme):
+        value, number, seen = queue.pop(0)
+        seen[number] += 1
+        size, name, before, new = best
+        if before is None and name == "first" and new is True:
+            value = value * 1.1
+        best = (size * value, f"{name}{number}"[-3:], i if i % 2 else None, i == 4)
+        queue.append((value + 0.1 * size, number, seen))
+    return best[0] + queue[0][0] * counts[0] + queue[1][0] ** 2

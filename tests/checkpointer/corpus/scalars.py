@@ -86,3 +86,11 @@ def texts(u, scheme):
         text = f"{u[0]:.3f} {i} %g" % u[1] + "{:5.1f}".format(u[2]) + str(u[3])  # noqa: UP032
         u = u * (1.0 + 0.1 * bool(text))
     return np.sum(u**2)
+
+
+def mapped_conversions(u, scheme):
+    """The conversion itself is an argument."""
+    a, b, *rest = map(float, u)
+    for _ in checkpointed(range(3), scheme):
+        a, b = map(float, (a * b, b + 0.1 * a**2))
+    return a + b * sum(rest)
