@@ -33,7 +33,7 @@ def outcome_of(program: Program) -> Outcome:
 
 
 def count(number: int, start: int, *, wild: bool, show: set[str]) -> Counter[tuple[str, str]]:
-    """Judge this many different programs that count."""
+    """Judge this many different programs that count, or until Ctrl-C."""
     counts: Counter[tuple[str, str]] = Counter()
     seen: set[str] = set()
 
@@ -53,7 +53,10 @@ def count(number: int, start: int, *, wild: bool, show: set[str]) -> Counter[tup
         if outcome.kind == "invalid":
             reject()
 
-    run()
+    try:
+        run()
+    except KeyboardInterrupt:
+        print("interrupted")
     return counts
 
 
