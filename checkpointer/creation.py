@@ -316,7 +316,9 @@ def _gathered(function: Any, argument: Any) -> Any:
         return array(argument)
     if function is np.block:
         return [array(item) if type(item) is TracedNumber else _gathered(function, item) for item in argument]
-    return [array(item) if type(item) in (list, tuple, TracedNumber) else item for item in argument]
+    return type(argument)(
+        array(item) if type(item) in (list, tuple, TracedNumber) else item for item in argument
+    )
 
 
 def _zeroed(original: Callable[..., Any]) -> Callable[..., Any]:
