@@ -308,11 +308,17 @@ _OF_SEQUENCES = frozenset(
 
 def _gathered(function: Any, argument: Any) -> Any:
     """An argument as an array, if it is a list with traced values in it, where NumPy's protocols would not look for them."""
-    if type(argument) not in (list, tuple):
+    if type(argument) not in (list, tuple) or not any(True for _ in traced_in(argument)):
         return argument
-    if function.__name__ in _OF_SEQUENCES and not any(type(item) is TracedNumber for item in argument):
-        return argument
-    return array(argument) if any(True for _ in traced_in(argument)) else argument
+    if function.__name__ not in _OF_SEQUENCES or not any(
+        isinstance(item, np.ndarray | list | tuple) for item in argument
+    ):
+        return array(argument)
+    if function is np.block:
+        return [array(item) if type(item) is TracedNumber else _gathered(function, item) for item in argument]
+    return type(argument)(
+        array(item) if type(item) in (list, tuple, TracedNumber) else item for item in argument
+    )
 
 
 def _zeroed(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -81,7 +81,7 @@ def call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if handler is not None:
         return handler(*args, **kwargs)
     args, kwargs, out = _split_out(func, args, kwargs)
-    value = _answer(tape, func, args, kwargs, sources)
+    value = _answer(tape, func, args, kwargs, list(traced_in((args, kwargs))))
     if out is None:
         return value
     if type(out) is not TracedArray:

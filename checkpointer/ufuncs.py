@@ -90,9 +90,10 @@ def is_foreign_box(value: Any) -> bool:
 
 
 def common_tape(operands: tuple[Any, ...]) -> Tape:
-    """The tape of the traced operands; refuses values that were traced elsewhere."""
+    """The tape of the traced operands, the open one if none is traced; refuses values that were traced elsewhere."""
     tapes = [tape_of(operand) for operand in operands if is_traced(operand)]
-    return tapes[0]
+    tape: Tape = tapes[0] if tapes else active.tape
+    return tape
 
 
 def recorded(ufunc: Any, inputs: tuple[Any, ...], value: Any, operands: tuple[Any, ...] | None = None) -> Any:
