@@ -7,7 +7,7 @@ from typing import Any
 
 from checkpointer.arrays import TracedArray
 from checkpointer.refusals import refuse
-from checkpointer.scalars import TracedNumber, combined, unary
+from checkpointer.scalars import TracedNumber, binary, combined, unary
 from checkpointer.tape import active
 
 
@@ -15,9 +15,9 @@ def as_float(x: Any) -> Any:
     """``float(x)``, also of a value that is being differentiated."""
     if type(x) is TracedArray:
         x = x.item()
-    if type(x) is not TracedNumber:
-        return _checked(x, float(x))
-    return unary(x, float(x._value), 1.0)
+    if type(x) is TracedNumber:
+        return unary(x, float(x._value), 1.0)
+    return float(x) if type(x) is not str else _read(x, float(x))
 
 
 def type_of(x: Any) -> type:
@@ -25,26 +25,28 @@ def type_of(x: Any) -> type:
     return x.__class__ if type(x) in (TracedArray, TracedNumber) else type(x)
 
 
-def as_complex(x: Any) -> Any:
-    """``complex(x)``, also of a value that is being differentiated."""
-    if type(x) is TracedArray:
-        x = x.item()
-    if type(x) is not TracedNumber:
-        return _checked(x, complex(x))
-    return unary(x, complex(x._value), 1.0)
+def as_complex(*parts: Any) -> Any:
+    """``complex(x)`` or ``complex(x, y)``, also of values that are being differentiated."""
+    parts = tuple(x.item() if type(x) is TracedArray else x for x in parts)
+    value = complex(*map(_plain, parts))
+    if not any(type(x) is TracedNumber for x in parts):
+        return _read(parts[0], value) if type(parts[0]) is str else value
+    if len(parts) == 1:
+        return unary(parts[0], value, 1.0)
+    real, imaginary = parts
+    return binary(real, imaginary, value, lambda x, y, z: (1.0, 1j))
 
 
-def _checked(x: Any, value: Any) -> Any:
-    """The converted value; a text must not hold a number that is being differentiated."""
-    if isinstance(x, str) and active.tape is not None:
-        for number in active.tape.printed:
-            if number == value or _is_text_of(number, x, value):
-                raise refuse(
-                    "CKP224",
-                    f"{x!r} is read as a number, and seems to be the text of one that is being differentiated, whose"
-                    " derivative would be lost",
-                    "use the number itself, or round() where it is to be rounded",
-                )
+def _read(text: str, value: Any) -> Any:
+    """What a text says; it must not be a number that is being differentiated."""
+    for number in active.tape.printed if active.tape is not None else ():
+        if number == value or _is_text_of(number, text, value):
+            raise refuse(
+                "CKP224",
+                f"{text!r} is read as a number, and seems to be the text of one that is being differentiated, whose"
+                " derivative would be lost",
+                "use the number itself, or round() where it is to be rounded",
+            )
     return value
 
 

@@ -86,7 +86,12 @@ def _chosen(ans: Any, mine: Any, other: Any) -> Any:
 
 
 elementwise(np.multiply, lambda ans, x, y: y, lambda ans, x, y: x, singular=True)
-elementwise(np.true_divide, lambda ans, x, y: 1 / y, lambda ans, x, y: -ans / y, singular=True)
+elementwise(
+    np.true_divide,
+    lambda ans, x, y: np.true_divide(1, y),  # of a Python number, too, where it is zero
+    lambda ans, x, y: -np.true_divide(ans, y),
+    singular=True,
+)
 elementwise(np.negative, lambda ans, x: -1.0)
 elementwise(np.positive, lambda ans, x: 1.0)
 elementwise(np.square, lambda ans, x: 2 * x)

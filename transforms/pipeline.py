@@ -194,13 +194,13 @@ def _conversions(file: Source, scopes: Scopes) -> dict[tuple[int, int], str]:
 
 def _is_converted(call: ast.Call, scopes: Scopes) -> bool:
     """Whether a call converts one value, or sums up several, that may be differentiated."""
-    most = 2 if scopes.is_builtin(call.func, "sum") else 1
+    most = 2 if scopes.is_builtin(call.func, "complex", "sum") else 1
     if not 1 <= len(call.args) <= most or any(isinstance(arg, ast.Starred) for arg in call.args):
         return False
     if not scopes.is_builtin(call.func, *CONVERSIONS) and not _is_scalar_type(call.func, scopes):
         return False
-    value = call.args[0].operand if isinstance(call.args[0], ast.UnaryOp) else call.args[0]
-    return not isinstance(value, ast.Constant)
+    values = [arg.operand if isinstance(arg, ast.UnaryOp) else arg for arg in call.args]
+    return not all(isinstance(value, ast.Constant) for value in values)
 
 
 def _is_scalar_type(node: ast.expr, scopes: Scopes) -> bool:

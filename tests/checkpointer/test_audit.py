@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from checkpointer import ArgumentError, Online, ReplayError, Revolve, StoreAll, checkpointed, grad
+from checkpointer.blocks import Known
 from checkpointer.boxes import plain
-from checkpointer.fingerprints import fingerprint
+from checkpointer.fingerprints import Fingerprints
 from checkpointer.hook import TransformingLoader
 from checkpointer.runtime import run_loop, run_while
 from checkpointer.transforms.marks import OPTIONS
@@ -183,7 +184,7 @@ def test_nothing_is_found_in_programs_that_repeat_themselves(path, monkeypatch):
 
 
 class Leaf:
-    """What `fingerprint` looks at."""
+    """What `Fingerprints` looks at."""
 
     key, name = ("u",), "u"
 
@@ -192,7 +193,7 @@ class Leaf:
 
 
 def print_of(value):
-    return fingerprint([Leaf(value)])[("u",)][1]
+    return Fingerprints(Known()).before([Leaf(value)])[("u",)][1]
 
 
 @pytest.mark.parametrize("size", [1, 10, 1021, 1022, 5000, 100_000])
