@@ -22,6 +22,9 @@ _TRACED = re.compile(
 )
 
 
+_NO_INTEGER = re.compile(r"indices must be integers|cannot be interpreted as an integer")
+"""What Python says of any float, traced or not."""
+
 Place = tuple[FrameType, int, int]
 """A frame, its line, and the instruction in it."""
 
@@ -43,7 +46,7 @@ def refusal_behind(error: Exception, swallowed: Exception | None) -> Exception |
         return None
     if swallowed is not None and getattr(swallowed, "code", "") != "CKP213":
         return swallowed  # some code turned it into an error of its own
-    if not _TRACED.search(str(error)):
+    if not _TRACED.search(str(error)) or _NO_INTEGER.search(str(error)):
         return None
     words = str(error).replace("TracedArray", "ndarray").replace("TracedNumber", "number")
     return _located(

@@ -15,6 +15,7 @@ import scipy.linalg as sl
 from autograd.core import primitive_vjps
 
 from checkpointer.active import active
+from checkpointer.creation import asarray
 from checkpointer.registry import COMPOSITIONS, rebased
 from checkpointer.scipy.aware import Call, Rules, adopted, once, record
 from checkpointer.scipy.moves import moved
@@ -434,7 +435,7 @@ def _pinv(call: Call) -> Any:
 def _norm(call: Call) -> Any:
     options = {name: call[name] for name in ("ord", "axis", "keepdims")}
     value = call.run()
-    return rebased(active.tape, value, COMPOSITIONS[np.linalg.norm](call["a"], **options))
+    return rebased(active.tape, value, COMPOSITIONS[np.linalg.norm](asarray(call.given["a"]), **options))
 
 
 # --- functions that move elements -----------------------------------------------------------------------------------
