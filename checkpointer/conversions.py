@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable
 from typing import Any
 
@@ -78,6 +79,11 @@ def sum_of(items: Iterable[Any], start: Any = 0) -> Any:
         return sum(items, start)
     value = sum(map(_plain, items), _plain(start))
     return combined(value, [(x, 1.0) for x in numbers])
+
+
+def sum_by(function: Any, *args: Any) -> Any:
+    """``sum(...)`` in a module where a star import may have given the name to another function, such as NumPy's."""
+    return sum_of(*args) if function is builtins.sum else function(*args)
 
 
 def _plain(x: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from checkpointer.audit import audit_wanted
 from checkpointer.bridge import differentiable
-from checkpointer.conversions import as_complex, as_float, as_scalar, sum_of, type_of
+from checkpointer.conversions import as_complex, as_float, as_scalar, sum_by, sum_of, type_of
 from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
@@ -118,6 +118,7 @@ __all__ = [
     "differentiable",
     "run_loop",
     "run_while",
+    "sum_by",
     "sum_of",
     "type_of",
 ]

@@ -171,7 +171,7 @@ class Imports(Tracked):
         if place is None or place not in self.conversions or not _is_named(func):
             return updated_node
         conversion = cst.Name(self.runtime[self.conversions[place]])
-        if self.conversions[place] != "as_scalar":
+        if self.conversions[place] not in ("as_scalar", "sum_by"):
             return updated_node.with_changes(func=conversion)
         comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
         return updated_node.with_changes(
@@ -181,11 +181,12 @@ class Imports(Tracked):
     def leave_Arg(self, original_node: cst.Arg, updated_node: cst.Arg) -> cst.Arg:
         """The conversion itself as an argument: `map(float, values)`."""
         name = original_node.value
-        if not isinstance(name, cst.Name) or self.origins.place(name) not in self.conversions:
+        place = self.origins.place(name)
+        if place is None or place not in self.conversions or not isinstance(name, cst.Name):
             return updated_node
         return updated_node.with_changes(
             value=cst.ensure_type(updated_node.value, cst.Name).with_changes(
-                value=self.runtime[CONVERSIONS[name.value]]
+                value=self.runtime[self.conversions[place]]
             )
         )
 

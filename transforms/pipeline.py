@@ -35,6 +35,7 @@ RUNTIME = (
     "differentiable",
     "run_loop",
     "run_while",
+    "sum_by",
     "sum_of",
     "type_of",
 )
@@ -187,9 +188,15 @@ def _conversions(file: Source, scopes: Scopes) -> dict[tuple[int, int], str]:
     for node in ast.walk(file.tree):
         if not isinstance(node, ast.Call) or node.keywords or not _is_converted(node, scopes):
             continue
-        name = CONVERSIONS[node.func.id] if scopes.is_builtin(node.func, *CONVERSIONS) else "as_scalar"  # type: ignore[attr-defined]
-        found[node.func.lineno, file.column(node.func)] = name
+        found[node.func.lineno, file.column(node.func)] = _conversion(node.func, scopes)
     return found
+
+
+def _conversion(func: ast.expr, scopes: Scopes) -> str:
+    """By what a conversion is replaced."""
+    if not isinstance(func, ast.Name) or not scopes.is_builtin(func, *CONVERSIONS):
+        return "as_scalar"
+    return "sum_by" if func.id == "sum" and scopes.stars else CONVERSIONS[func.id]
 
 
 def _is_converted(call: ast.Call, scopes: Scopes) -> bool:

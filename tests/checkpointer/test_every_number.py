@@ -320,3 +320,20 @@ def test_calls_of_types_elsewhere_are_refused(name):
     for x in (2.4, numpy.float64(2.4), numpy.array([2.4])):
         with pytest.raises(TraceError, match=r"CKP20[34]"):
             grad(lambda x: np.sum(getattr(np, name)(x)))(x)
+
+
+@pytest.mark.parametrize("module", ["numpy", "math"])
+def test_sum_behind_a_star_import(load, check, module):
+    """The name is NumPy's function behind the one import, and still Python's behind the other."""
+    program = load(f"""
+        from {module} import *
+        from checkpointer import Revolve, checkpointed
+
+        def run(u):
+            total = 0.0
+            for k in checkpointed(range(4), Revolve(2)):
+                total = total + sum([0.1, u[k], 0.7, u[0] * u[k], 0.3] * 7) + sum(u**2)
+            return total
+    """)
+    check(program, "run", numpy.array([0.3, 0.7, 0.2, 0.9]))
+    check(program, "run", numpy.array([0.5, 0.1, 0.6, 0.4]))
