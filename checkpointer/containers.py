@@ -5,12 +5,11 @@ A container is something mutable that holds values: a closure cell, a global nam
 
 from __future__ import annotations
 
-import functools
 import io
 import random
 import types
 from abc import ABC, abstractmethod
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +25,10 @@ class Container(ABC):
 
     owner: Any
     name: str
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.owner = owner
+        self.name = name
 
     @abstractmethod
     def pairs(self) -> list[tuple[Any, Any]]:
@@ -58,10 +61,6 @@ class Cell(Container):
 
     __slots__ = ()
 
-    def __init__(self, owner: types.CellType, name: str) -> None:
-        self.owner = owner
-        self.name = name
-
     def content(self) -> Any:
         try:
             return self.owner.cell_contents
@@ -89,10 +88,6 @@ class Global(Container):
     """A global name of a module."""
 
     __slots__ = ()
-
-    def __init__(self, owner: dict[str, Any], name: str) -> None:
-        self.owner = owner
-        self.name = name
 
     def content(self) -> Any:
         return self.owner.get(self.name, UNBOUND)
@@ -123,10 +118,6 @@ class Dict(Container):
 
     __slots__ = ()
 
-    def __init__(self, owner: dict[Any, Any], name: str) -> None:
-        self.owner = owner
-        self.name = name
-
     def pairs(self) -> list[tuple[Any, Any]]:
         return list(self._kind().items(self.owner))
 
@@ -153,10 +144,6 @@ class List(Container):
 
     __slots__ = ()
 
-    def __init__(self, owner: list[Any], name: str) -> None:
-        self.owner = owner
-        self.name = name
-
     def pairs(self) -> list[tuple[Any, Any]]:
         return list(enumerate(list.__iter__(self.owner)))
 
@@ -175,10 +162,6 @@ class Deque(Container):
 
     __slots__ = ()
 
-    def __init__(self, owner: deque[Any], name: str) -> None:
-        self.owner = owner
-        self.name = name
-
     def pairs(self) -> list[tuple[Any, Any]]:
         return list(enumerate(self.owner))
 
@@ -193,20 +176,22 @@ class Deque(Container):
         self.owner.extend(content)
 
 
-class Set(Container):
-    """A set; its elements are hashable and hold no differentiated values."""
+class Opaque(Container):
+    """Something that is restored as a whole: no differentiated value stands in it."""
 
     __slots__ = ()
-
-    def __init__(self, owner: set[Any], name: str) -> None:
-        self.owner = owner
-        self.name = name
 
     def pairs(self) -> list[tuple[Any, Any]]:
         return []
 
     def put(self, key: Any, value: Any) -> None:
         raise NotImplementedError
+
+
+class Set(Opaque):
+    """A set; its elements are hashable and hold no differentiated values."""
+
+    __slots__ = ()
 
     def content(self) -> Any:
         return set(self.owner)
@@ -221,10 +206,6 @@ class Partial(Container):
     """A ``functools.partial``: its arguments, which are a tuple; its keywords are a dict that is replaced in place."""
 
     __slots__ = ()
-
-    def __init__(self, owner: functools.partial[Any], name: str) -> None:
-        self.owner = owner
-        self.name = name
 
     def pairs(self) -> list[tuple[Any, Any]]:
         return [("args", self.owner.args), ("keywords", self.owner.keywords)]
@@ -242,20 +223,10 @@ class Partial(Container):
         return f"{self.name}{key}"
 
 
-class Numbers(Container):
+class Numbers(Opaque):
     """A ``bytearray`` or ``array.array``: numbers that are restored, and not differentiated."""
 
     __slots__ = ()
-
-    def __init__(self, owner: Any, name: str) -> None:
-        self.owner = owner
-        self.name = name
-
-    def pairs(self) -> list[tuple[Any, Any]]:
-        return []
-
-    def put(self, key: Any, value: Any) -> None:
-        raise NotImplementedError
 
     def content(self) -> Any:
         return self.owner[:]
@@ -351,10 +322,6 @@ class ObjectArray(Container):
 
     __slots__ = ()
 
-    def __init__(self, owner: np.ndarray[Any, Any], name: str) -> None:
-        self.owner = owner
-        self.name = name
-
     def pairs(self) -> list[tuple[Any, Any]]:
         return [(index, self.owner[index]) for index in np.ndindex(self.owner.shape)]
 
@@ -427,7 +394,7 @@ class SparseMatrix(Container):
         return found
 
 
-class RandomState(Container):
+class RandomState(Opaque):
     """A source of random numbers: NumPy's new and legacy ones, and the standard library's."""
 
     __slots__ = ()
@@ -442,12 +409,6 @@ class RandomState(Container):
     def __init__(self, owner: Any, name: str = "a random generator") -> None:
         self.owner = owner
         self.name = name
-
-    def pairs(self) -> list[tuple[Any, Any]]:
-        return []
-
-    def put(self, key: Any, value: Any) -> None:
-        raise NotImplementedError
 
     def content(self) -> Any:
         owner = self.owner
@@ -487,21 +448,11 @@ def _source(owner: Any) -> tuple[Any, Any]:
     return bits, seed if isinstance(seed, np.random.SeedSequence) else None
 
 
-class MemoryFile(Container):
+class MemoryFile(Opaque):
     """A file in memory: its content and its position."""
 
     __slots__ = ()
     KINDS: ClassVar[tuple[type, ...]] = (io.StringIO, io.BytesIO)
-
-    def __init__(self, owner: Any, name: str) -> None:
-        self.owner = owner
-        self.name = name
-
-    def pairs(self) -> list[tuple[Any, Any]]:
-        return []
-
-    def put(self, key: Any, value: Any) -> None:
-        raise NotImplementedError
 
     def content(self) -> Any:
         return None if self.owner.closed else self.owner.__getstate__()

@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from checkpointer import install_import_hook, value_and_grad
+from checkpointer import install_import_hook, state, value_and_grad
 
 _numbers = itertools.count()
 
@@ -56,6 +56,27 @@ def check():
         assert np.sum(gradient * direction) == pytest.approx(expected, rel=rtol, abs=atol)
 
     return check
+
+
+@pytest.fixture
+def visits(monkeypatch):
+    """A function that counts how many values the walks of the state look at while another function runs."""
+    visit, count = state._Walk._visit, 0
+
+    def counted(*args):
+        nonlocal count
+        count += 1
+        return visit(*args)
+
+    monkeypatch.setattr(state._Walk, "_visit", counted)
+
+    def visits(function):
+        nonlocal count
+        count = 0
+        function()
+        return count
+
+    return visits
 
 
 def central(function, step=1e-3):
