@@ -136,7 +136,7 @@ class Loop:
         if not self.items.has(step):
             self.steps = step
             return
-        self._note(step)
+        self._note()
         stretch, self.signal = self._trace(step)
         self._recorded = step, stretch
         self.steps = self._done = step + 1
@@ -171,7 +171,7 @@ class Loop:
                 self.steps = number
                 return
             self._done = number + 1
-            self._note(number)
+            self._note()
             self.signal = self._run(number)
             if self.signal is not None:
                 self.steps = number + 1
@@ -193,25 +193,25 @@ class Loop:
         """Tell the schedule how many steps there were."""
         if self.steps is None:
             self.steps = self._done
-        self._note(self.steps)
+        self._note()
         self.items.check_length()
         self.items.move_on(self.steps, exhausted=self.signal is None)
         for tail in self.state.tails.values():
             tail.end()
         self.schedule.finish(self.steps, recorded=self._recorded is not None)
 
-    def _note(self, number: int) -> None:
+    def _note(self) -> None:
         """In the first sweep, a step is about to run: keep what the reverse sweep wants to know of the state before it."""
         for tail in self.state.tails.values():
             tail.note_length()
         if self._audit is not None:
-            self.state.begin(number)
+            self.state.look_at_everything()
             self._audit.note()
 
     def _check(self, number: int) -> None:
         """In the reverse sweep: compare the state before a step with that of the first sweep, if the loop is audited."""
         if self._audit is not None:
-            self.state.begin(number)
+            self.state.look_at_everything()
             self._audit.check(number)
 
     def _expect(self, number: int, signal: Any) -> None:
@@ -341,8 +341,7 @@ def _within(loop: Loop) -> Survey:
     try:
         return loop.state.survey()
     finally:
-        for tail in loop.state.tails.values():
-            tail.look_from_outside()
+        loop.state.look_from_outside()
 
 
 def _check_unwatched(unwatched: list[tuple[Any, Any]]) -> None:

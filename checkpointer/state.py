@@ -229,6 +229,16 @@ class State:
         """From now on, walk lists that the code only appends to at their ends only (`checkpointer.tails`)."""
         self._tails = {**self._tails, **tails_of(survey.containers, self._code.uses)}
 
+    def look_from_outside(self) -> None:
+        """Walk what the code around the loop can reach, until the next `begin`."""
+        for tail in self._tails.values():
+            tail.look_from_outside()
+
+    def look_at_everything(self) -> None:
+        """Walk every item of every list, until the next `begin`."""
+        for tail in self._tails.values():
+            tail.look_at_everything()
+
     def begin(self, step: int) -> None:
         """The state is now the one before this step of the loop."""
         for tail in self._tails.values():

@@ -134,15 +134,15 @@ def _is_item(after: list[dis.Instruction], kind: type) -> bool:
 class Tail(Container):
     """A list of which only the items near the end are visited, and those that another name holds too.
 
+    Seen from outside of the loop, before `begin` and after `end`, it is a list like any other; or, if the loop runs in a
+    step of another one to which it is a tail too, the tail that it is there.
+
     Attributes
     ----------
     variable : str
         The name under which the code uses it.
     depth : int
         How many items at the end the loop may read.
-
-    Seen from outside of the loop, before `begin` and after `end`, it is a list like any other; or, if the loop runs in a
-    step of another one to which it is a tail too, the tail that it is there.
 
     Parameters
     ----------
@@ -166,6 +166,7 @@ class Tail(Container):
         self._final: list[Any] = []  # the items at the end of the loop
         self._outer = outer
         self._within = False
+        self._everything = False
         self._visible: list[int] | None = None
         self._begun = 0
         self._roots: list[tuple[int, ...]] = []
@@ -179,6 +180,7 @@ class Tail(Container):
     def begin(self, step: int) -> None:
         """The state is now the one before ``step``: what is visible has to be found out."""
         self._within = True
+        self._everything = False
         self._visible = None
         self._begun = self._lengths[step - 1] if 0 < step <= len(self._lengths) else len(self.owner)
 
@@ -212,9 +214,15 @@ class Tail(Container):
         self.look_from_outside()
 
     def look_from_outside(self) -> None:
-        """Let all be visible until the next `begin`."""
+        """Let be visible what the code around the loop sees, until the next `begin`."""
         self._within = False
+        self._everything = False
         self._visible = None
+
+    def look_at_everything(self) -> None:
+        """Let every item be visible, whatever loops are around, until the next `begin`."""
+        self.look_from_outside()
+        self._everything = True
 
     def put_back(self) -> None:
         """Give the list the items that it had at the end of the loop, whatever the program has done with it since."""
@@ -240,7 +248,7 @@ class Tail(Container):
 
     def pairs(self) -> list[tuple[Any, Any]]:
         owner = self.owner
-        if not self._within and self._outer is not None:
+        if not self._within and self._outer is not None and not self._everything:
             return self._outer.pairs()
         if self._whole or self._visible is None:
             return list(enumerate(owner))

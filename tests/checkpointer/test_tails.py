@@ -202,6 +202,14 @@ def test_gradients(load, check, body):
             check(program, "run", np.array(x), scheme, seed=number)
 
 
+def test_the_audit_looks_at_all_items(load, check, monkeypatch):
+    monkeypatch.setenv("CHECKPOINTER_AUDIT", "1")
+    for name in ("rebound", "a nested loop", "an item that can be changed after numbers"):
+        lines = textwrap.indent(textwrap.dedent(PROGRAMS[name]), "    ")
+        program = load(textwrap.dedent(HEAD) + "\ndef run(u, scheme):\n" + lines + LOSS)
+        check(program, "run", np.array([0.3, 0.7, 0.2, 0.5]), Revolve(2))
+
+
 def test_what_was_appended_is_compared_when_it_is_recomputed(load):
     program = load("""
         import time
