@@ -137,7 +137,8 @@ class Loop:
             self.steps = step
             return
         self._note(step)
-        stretch, self.signal = self._trace(step)
+        with self.state.guarded():
+            stretch, self.signal = self._trace(step)
         self._recorded = step, stretch
         self.steps = self._done = step + 1
 
@@ -270,7 +271,7 @@ class LoopOperation:
         for tail in self.loop.state.tails.values():
             tail.put_back()
         try:
-            with quiet_replay():
+            with quiet_replay(), self.loop.state.guarded():
                 adjoint = self.sweep(self.loop, adjoint)
         finally:
             self.loop.handles.show()

@@ -16,6 +16,7 @@ import io
 import types
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -233,6 +234,17 @@ class State:
         """The state is now the one before this step of the loop."""
         for tail in self._tails.values():
             tail.begin(step)
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Keep the items of those lists that are not walked out of them, so that none can be read unnoticed."""
+        for tail in self._tails.values():
+            tail.guard()
+        try:
+            yield
+        finally:
+            for tail in self._tails.values():
+                tail.reveal()
 
     def reach(self) -> int:
         """How many places of code have been found so far; the state as a whole may have more of them than it had."""
