@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from checkpointer.errors import ReplayError
+from checkpointer.refusals import noted
 
 _OPERATORS = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift divmod".split()
 _METHODS = (
@@ -28,9 +29,11 @@ class HiddenItem:
 
 def _refuse(item: HiddenItem, *args: Any, **kwargs: Any) -> NoReturn:
     name = object.__getattribute__(item, "_name")
-    raise ReplayError(
-        f"the loop was found to append to {name} and to read no more than its end, and an older item of it was read in a way"
-        f" that does not name the list: read it under its own name where the loop does, as in {name}[k]"
+    raise noted(
+        ReplayError(
+            f"the loop was found to append to {name} and to read no more than its end, and an older item of it was read in a"
+            f" way that does not name the list: read it under its own name where the loop does, as in {name}[k]"
+        )
     )
 
 
