@@ -34,7 +34,9 @@ _REFLECTION = frozenset(
     "vars locals globals dir eval exec getattr gc inspect copy deepcopy asdict astuple pickle attrgetter".split()
 )
 """Names with which code may get at a variable or attribute without naming it."""
-_REFLECTIVE_ATTRIBUTES = frozenset("__dict__ deepcopy asdict astuple attrgetter".split())
+_REFLECTIVE_ATTRIBUTES = frozenset(
+    "__dict__ __getattribute__ __getstate__ __reduce_ex__ asdict astuple attrgetter cell_contents deepcopy".split()
+)
 REFLECTIVE = (
     *(vars, locals, globals, dir, eval, exec, getattr, copy.copy, copy.deepcopy),
     *(dataclasses.asdict, dataclasses.astuple, operator.attrgetter),
@@ -90,6 +92,7 @@ def uses_in(code: types.CodeType) -> Uses:
     reflects = False
     cells = {*code.co_cellvars, *code.co_freevars}
     for number, item in enumerate(instructions):
+        reflects |= item.opname == "MATCH_CLASS"  # which reads attributes that the class names
         if not item.opname.startswith(_LOADS) or item.opname in ("LOAD_CONST", "LOAD_CLOSURE"):
             continue
         names = item.argval if isinstance(item.argval, tuple) else (item.argval,)
@@ -353,7 +356,7 @@ def _lists_and_dicts(value: Any) -> Iterator[Any]:
     elif isinstance(value, tuple):
         for item in value:
             yield from _lists_and_dicts(item)
-    elif isinstance(value, types.BuiltinMethodType):
+    elif isinstance(value, types.BuiltinMethodType | types.MethodWrapperType):
         yield value.__self__
 
 

@@ -297,6 +297,8 @@ def _uses(text):
         ("obj.us.append(u); u = obj.__dict__", "us", None),
         ("obj.us.append(u); u = vars(obj)", "us", None),
         ("us.append(u); u = locals()", "us", None),
+        ("us.append(u); u = g.__closure__[0].cell_contents", "us", None),
+        ("obj.us.append(u); u = obj.__getstate__()", "us", None),
     ],
 )
 def test_uses_of_a_name(text, name, depth):
@@ -397,3 +399,9 @@ def test_the_list_is_whole_again_after_such_a_refusal(load):
     with pytest.raises(ReplayError, match="read it under its own name"):
         grad(program.rewritten.run)(np.ones(3))
     assert all(type(item) is np.ndarray for item in program.rewritten.log["us"])
+
+
+def test_patterns_read_attributes_that_they_do_not_name():
+    namespace = {}
+    exec("def f(obj, Solver, u):\n match obj:\n  case Solver(us): u = us\n obj.history.append(u)", namespace)
+    assert uses_in(namespace["f"].__code__).depth("history") is None
