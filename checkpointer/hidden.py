@@ -27,7 +27,8 @@ class HiddenItem:
         object.__setattr__(self, "_name", name)
 
 
-def _refuse(item: HiddenItem, *args: Any, **kwargs: Any) -> NoReturn:
+def refuse_reading(item: HiddenItem, *args: Any, **kwargs: Any) -> NoReturn:
+    """Say that an item was read which the code does not name."""
     name = object.__getattribute__(item, "_name")
     raise noted(
         ReplayError(
@@ -38,4 +39,4 @@ def _refuse(item: HiddenItem, *args: Any, **kwargs: Any) -> NoReturn:
 
 
 for _name in (*_METHODS, *_OPERATORS, *(f"{side}{name}" for name in _OPERATORS for side in "ri")):
-    setattr(HiddenItem, f"__{_name.removesuffix('__')}__", _refuse)
+    setattr(HiddenItem, f"__{_name.removesuffix('__')}__", refuse_reading)

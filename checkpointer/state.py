@@ -41,6 +41,7 @@ from checkpointer.containers import (
     is_sparse,
 )
 from checkpointer.generators import GENERATORS, WatchedGenerator
+from checkpointer.hidden import HiddenItem, refuse_reading
 from checkpointer.memory import Array, root_of
 from checkpointer.reach import CodeReach, Defaults, functions_of, is_foreign
 from checkpointer.refusals import refuse
@@ -383,6 +384,8 @@ class _Walk:
 
     def _object(self, value: Any, name: str) -> None:
         """A container, an object or code that was not met before."""
+        if type(value) is HiddenItem:
+            refuse_reading(value)
         if hasattr(type(value), "tocoo"):
             self._sparse(value, name)
         elif isinstance(value, dict):

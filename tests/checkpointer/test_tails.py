@@ -331,6 +331,11 @@ WAYS_AROUND = {
     "an attribute that is computed": ("", "solver.us.append(u)", "solver.first"),
     "a part of a method": ("", "solver.us.append(u)", "solver.early()"),
     "the inside of a function": ("", "add(u)", "add.__closure__[0].cell_contents[k // 2]"),
+    "an item that is kept for later": (
+        "values = log.values()",
+        "log['us'].append(u); kept = list(values)[0][0]",
+        "kept",
+    ),
     "a class of the library's": ("", "solver.note(u)", "solver[k // 2]"),
 }
 
