@@ -313,8 +313,12 @@ class ClassAttributes(Container):
 
 
 def _is_code(value: Any) -> bool:
-    """Whether a class attribute is a method, a property or another descriptor rather than data."""
-    return hasattr(type(value), "__get__") or isinstance(value, type)
+    """Whether a class attribute is a method, a property or the like rather than data.
+
+    A descriptor of the user's is data as well: it may keep values, and its methods are code of the program.
+    """
+    getter = getattr(type(value), "__get__", None)
+    return isinstance(value, type) or not isinstance(getter, types.FunctionType | None)
 
 
 class ObjectArray(Container):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import types
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,19 +10,20 @@ from typing import Any
 import numpy as np
 
 from checkpointer.boxes import is_varied, plain
+from checkpointer.reach import is_foreign
 from checkpointer.refusals import refuse
 from checkpointer.sequences import Sequence, sequence_of
 from checkpointer.state import State, Survey
 
-_VIEWS: tuple[type, ...] = (dict, set, frozenset, type({}.keys()), type({}.values()), type({}.items()))
+_KEYS: tuple[type, ...] = (dict, set, frozenset, type({}.keys()))
 
 
 class Items:
     """The items of a ``for`` loop, or the endless iterations of a ``while`` loop (`endless`).
 
-    What is a sequence, or made of sequences by ``enumerate``, ``zip`` and ``reversed``, is indexed; what a dict or set
-    holds is read at once; anything else (a generator, a progress bar) is read while the loop runs, and its length is known
-    at its end.
+    What is a sequence, or made of sequences by ``enumerate``, ``zip`` and ``reversed``, or the values of a dict, is
+    indexed; keys and the elements of a set are read at once; anything else (a generator, a progress bar) is read while the
+    loop runs, and its length is known at its end.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ class Items:
         self._source = iterable if isinstance(iterable, Iterator) else None
         if iterable is None:
             return
-        self._sequence = sequence_of(tuple(iterable) if isinstance(iterable, _VIEWS) else iterable)
+        self._sequence = sequence_of(tuple(iterable) if isinstance(iterable, _KEYS) else iterable)
         if self._sequence is None:
             self._iterator = iter(iterable)
             return
@@ -81,10 +83,11 @@ class Items:
         """Refuse a list that grew or shrank while the loop went over it."""
         for place in self._sequence.places() if self._sequence is not None else ():
             owner = place.owner if place.in_state is None else place.in_state[0]
+            kind = "dict" if isinstance(owner, dict) else "list"
             if len(owner) != place.length:
                 raise refuse(
                     "CKP220",
-                    f"the list that the loop goes over had {place.length} items at first, and has {len(owner)} now",
+                    f"the {kind} that the loop goes over had {place.length} items at first, and has {len(owner)} now",
                     "loop with while over an index, or over a copy of the list",
                 )
 
@@ -113,13 +116,28 @@ class Items:
 
 
 def _reach_of(source: Any) -> State:
-    """What an iterator can reach: a generator's variables and the globals it uses, another iterator's attributes."""
-    if not isinstance(source, types.GeneratorType) or source.gi_frame is None:
-        return State([], [source])
-    variables = dict(source.gi_frame.f_locals)
-    cells = tuple(types.CellType(variables.get(name)) for name in source.gi_code.co_freevars)
-    function = types.FunctionType(source.gi_code, source.gi_frame.f_globals, closure=cells)
-    return State([function], [variables])
+    """What an iterator can reach: a generator's variables and the globals it uses, what an iterator of Python's refers to.
+
+    All that through further iterators below.
+    """
+    functions, values, seen, waiting = [], [], {}, [source]
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen[id(item)] = item
+        if isinstance(item, types.GeneratorType) and item.gi_frame is not None:
+            variables = dict(item.gi_frame.f_locals)
+            cells = tuple(types.CellType(variables.get(name)) for name in item.gi_code.co_freevars)
+            functions.append(types.FunctionType(item.gi_code, item.gi_frame.f_globals, closure=cells))
+            waiting.append(tuple(variables.values()))
+        elif type(item) is tuple:
+            waiting.extend(item)
+        elif isinstance(item, Iterator) and is_foreign(type(item).__module__):
+            waiting.extend(gc.get_referents(item))
+        else:
+            values.append(item)
+    return State(functions, values)
 
 
 def _kept(item: Any) -> Any:
@@ -141,6 +159,8 @@ def _kept(item: Any) -> Any:
 
 def _is_fixed(sequence: Any) -> bool:
     """Whether a sequence's items are immutable and no derivative flows through them."""
+    if isinstance(sequence, dict):
+        return False
     return isinstance(sequence, range | str | bytes) or all(map(_is_atom, sequence))
 
 

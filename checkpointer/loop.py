@@ -137,7 +137,8 @@ class Loop:
             self.steps = step
             return
         self._note()
-        stretch, self.signal = self._trace(step)
+        with self.state.guarded():
+            stretch, self.signal = self._trace(step)
         self._recorded = step, stretch
         self.steps = self._done = step + 1
 
@@ -200,18 +201,21 @@ class Loop:
             tail.end()
         self.schedule.finish(self.steps, recorded=self._recorded is not None)
 
+    @property
+    def audited(self) -> bool:
+        """Whether the whole state is compared at every recomputed step; then all of it is walked."""
+        return self._audit is not None
+
     def _note(self) -> None:
         """In the first sweep, a step is about to run: keep what the reverse sweep wants to know of the state before it."""
         for tail in self.state.tails.values():
             tail.note_length()
         if self._audit is not None:
-            self.state.look_at_everything()
             self._audit.note()
 
     def _check(self, number: int) -> None:
         """In the reverse sweep: compare the state before a step with that of the first sweep, if the loop is audited."""
         if self._audit is not None:
-            self.state.look_at_everything()
             self._audit.check(number)
 
     def _expect(self, number: int, signal: Any) -> None:
@@ -270,7 +274,7 @@ class LoopOperation:
         for tail in self.loop.state.tails.values():
             tail.put_back()
         try:
-            with quiet_replay():
+            with quiet_replay(), self.loop.state.guarded():
                 adjoint = self.sweep(self.loop, adjoint)
         finally:
             self.loop.handles.show()
@@ -311,7 +315,8 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
         for root in around.roots.values()
         if id(root) not in wrapper.memories and root.dtype.kind in "fc"
     ]
-    loop.state.settle(around)
+    if not loop.audited:
+        loop.state.settle(around)
     loop.state.keep(_within(loop) if loop.state.tails else around)
     around = _all_traced(loop, tape, wrapper)
     entered = [leaf.key for leaf in around.leaves]

@@ -17,7 +17,7 @@ import numpy as np
 from checkpointer.blocks import BLOCK_BYTES
 from checkpointer.blocks import Array as Array
 from checkpointer.errors import ArgumentError
-from checkpointer.refusals import refuse
+from checkpointer.refusals import noted, refuse
 
 
 def root_of(array: Array) -> Array:
@@ -63,9 +63,11 @@ class Memory:
     def overwrite(self, view: Array, part: Array | None = None) -> None:
         """Somebody is about to write to ``view``, or to a part of it only."""
         if self.separated:
-            raise ArgumentError(
-                f"{self.separated} shares memory with another argument or variable, and the function writes to it, so that"
-                " its derivative is not defined: pass a copy"
+            raise noted(
+                ArgumentError(
+                    f"{self.separated} shares memory with another argument or variable, and the function writes to it, so"
+                    " that its derivative is not defined: pass a copy"
+                )
             )
         if view is not self.root and overlaps_itself(view):
             raise refuse(

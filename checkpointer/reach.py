@@ -244,15 +244,17 @@ def _builtins(namespace: dict[str, Any]) -> dict[str, Any]:
 
 
 def functions_of(cls: type) -> Iterator[types.FunctionType]:
-    """The functions that a class defines: methods, static and class methods, property accessors."""
+    """The functions that a class defines: methods of all kinds, and property accessors."""
     for member in vars(cls).values():
         candidates: tuple[Any, ...] = (member,)
         if isinstance(member, staticmethod | classmethod):
             candidates = (member.__func__,)
         elif isinstance(member, property):
             candidates = (member.fget, member.fset, member.fdel)
-        elif isinstance(member, functools.cached_property):
+        elif isinstance(member, functools.cached_property | functools.partialmethod):
             candidates = (member.func,)
+        elif isinstance(member, functools.singledispatchmethod):
+            candidates = tuple(member.dispatcher.registry.values())
         for candidate in candidates:
             if isinstance(candidate, types.FunctionType):
                 yield candidate

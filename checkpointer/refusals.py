@@ -11,7 +11,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from checkpointer.active import active
 from checkpointer.errors import CheckpointerError, TraceError
@@ -25,15 +25,20 @@ _TRACED = re.compile(
 _NO_INTEGER = re.compile(r"indices must be integers|cannot be interpreted as an integer")
 """What Python says of any float, traced or not."""
 
+Refusal = TypeVar("Refusal", bound=CheckpointerError)
 Place = tuple[FrameType, int, int]
 """A frame, its line, and the instruction in it."""
 
 
 def refuse(code: str, what: str, instead: str) -> TraceError:
     """A `TraceError` that names the line of the user's program that is running."""
-    error = _located(code, what, instead, _users(list(_places(sys._getframe(1)))))
+    return noted(_located(code, what, instead, _users(list(_places(sys._getframe(1))))))
+
+
+def noted(error: Refusal) -> Refusal:
+    """An error that is about to be raised where the program may catch it and go on: the tape will raise it again."""
     if active.tape is not None and active.tape.swallowed is None:
-        active.tape.swallowed = error  # the program may catch it and go on
+        active.tape.swallowed = error
     return error
 
 

@@ -8,9 +8,11 @@ from typing import Any
 from checkpointer.audit import audit_wanted
 from checkpointer.bridge import differentiable
 from checkpointer.conversions import as_complex, as_float, as_scalar, sum_by, sum_of, type_of
+from checkpointer.errors import CheckpointerError
 from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
+from checkpointer.refusals import noted
 from checkpointer.schemes import Advance, Discard, Record, Restore, Reverse, Scheme, Snapshot
 from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
 from checkpointer.state import State
@@ -94,7 +96,10 @@ def _differentiated(
     assert scheme is not None  # check_marker refuses it
     holder: list[Any] = [None, None]
     items = Items(iterable, holder)
-    schedule = scheme.schedule(items.length)
+    try:
+        schedule = scheme.schedule(items.length)
+    except CheckpointerError as error:
+        raise noted(error) from None
     session = (storage or MemoryStorage()).session()
     audit = audit or audit_wanted()
     loop = Loop(step, items, schedule, session, State([step], holder), holder, audit=audit)

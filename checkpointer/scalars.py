@@ -261,7 +261,7 @@ class TracedNumber(Box):  # type: ignore[misc]
 
 
 _PASSED_ON = frozenset(
-    "shape ndim size dtype itemsize nbytes strides flags device is_integer hex fromhex".split()
+    "shape ndim size dtype itemsize nbytes strides flags device is_integer fromhex".split()
 )
 _AS_ARRAY = frozenset(
     "all any argmax argmin argsort choose clip compress cumprod cumsum flatten max mean min nonzero prod ravel repeat"

@@ -1,4 +1,4 @@
-"""Sequences behind iterators: ``enumerate``, ``zip``, ``reversed`` and plain iterators of lists, ranges and arrays.
+"""Sequences behind iterators: ``enumerate``, ``zip``, ``reversed``, views of dicts, iterators of lists, ranges and arrays.
 
 Such an iterator has not been read yet, or only in part, and what it will hand out can be told from the sequences below
 it. So item number k can be asked for again, and the sequences themselves, instead of all the items, are what belongs to
@@ -7,6 +7,7 @@ the state of a loop: an array of forcings is one array there, and not as many vi
 
 from __future__ import annotations
 
+import gc
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +24,8 @@ _ITERATORS = (
     reversed,
 )
 _INDEXED: tuple[Any, ...] = (range, list, tuple, np.ndarray, str, bytes)
+_VALUES: Any = type({}.values())
+_ENTRIES: Any = type({}.items())
 
 
 class Sequence(ABC):
@@ -69,6 +72,21 @@ class Place(Sequence):
         yield self
 
 
+class _Entries(Place):
+    """The values of a dict, as they are when their turn comes, with their keys if ``named``."""
+
+    def __init__(self, owner: dict[Any, Any], *, named: bool) -> None:
+        super().__init__(owner, 0, +1)
+        self._keys = list(owner)
+        self._named = named
+
+    def __getitem__(self, number: int) -> Any:
+        owner = self.owner if self.in_state is None else self.in_state[0]
+        key = self._keys[number]
+        value = dict.__getitem__(owner, key)
+        return (key, value) if self._named else value
+
+
 class _Counted(Sequence):
     """What ``enumerate`` makes of another sequence."""
 
@@ -106,6 +124,9 @@ class _Zipped(Sequence):
 def sequence_of(iterable: Any) -> Sequence | None:
     """The items that an iterable will hand out, or None if only iterating can tell. Nothing is read."""
     kind = type(iterable)
+    if isinstance(iterable, _VALUES | _ENTRIES):
+        owner = next(item for item in gc.get_referents(iterable) if isinstance(item, dict))
+        return _Entries(owner, named=isinstance(iterable, _ENTRIES))
     if isinstance(iterable, _INDEXED):
         return _placed(iterable, 0, +1) if _iterates_as_it_indexes(kind) else None
     if kind is enumerate:
@@ -116,8 +137,24 @@ def sequence_of(iterable: Any) -> Sequence | None:
         _, inner, *strict = iterable.__reduce__()
         parts = [part for part in map(sequence_of, inner) if part is not None]
         known = len(parts) == len(inner) and (not strict or len(set(map(len, parts))) == 1)
-        return _Zipped(parts) if known else None
+        return _Zipped(parts) if known and not _share(inner) else None
     return _place(iterable) if kind in _ITERATORS else None
+
+
+def _share(iterables: tuple[Any, ...]) -> bool:
+    """Whether one iterator is behind several, so that each takes items away from the others."""
+    sources = [id(source) for iterable in iterables for source in _sources(iterable)]
+    return len(set(sources)) < len(sources)
+
+
+def _sources(iterable: Any) -> Iterator[Any]:
+    """The iterators that ``enumerate`` and ``zip`` read."""
+    if type(iterable) not in (enumerate, zip):
+        yield iterable
+        return
+    below = iterable.__reduce__()[1]
+    for inner in below[:1] if type(iterable) is enumerate else below:
+        yield from _sources(inner)
 
 
 def _iterates_as_it_indexes(kind: Any) -> bool:

@@ -16,6 +16,7 @@ import io
 import types
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ from checkpointer.containers import (
     is_sparse,
 )
 from checkpointer.generators import GENERATORS, WatchedGenerator
+from checkpointer.hidden import HiddenItem, refuse_reading
 from checkpointer.memory import Array, root_of
 from checkpointer.reach import CodeReach, Defaults, functions_of, is_foreign
 from checkpointer.refusals import refuse
@@ -234,15 +236,21 @@ class State:
         for tail in self._tails.values():
             tail.look_from_outside()
 
-    def look_at_everything(self) -> None:
-        """Walk every item of every list, until the next `begin`."""
-        for tail in self._tails.values():
-            tail.look_at_everything()
-
     def begin(self, step: int) -> None:
         """The state is now the one before this step of the loop."""
         for tail in self._tails.values():
             tail.begin(step)
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Keep the items of those lists that are not walked out of them, so that none can be read unnoticed."""
+        for tail in self._tails.values():
+            tail.guard()
+        try:
+            yield
+        finally:
+            for tail in self._tails.values():
+                tail.reveal()
 
     def reach(self) -> int:
         """How many places of code have been found so far; the state as a whole may have more of them than it had."""
@@ -381,6 +389,8 @@ class _Walk:
 
     def _object(self, value: Any, name: str) -> None:
         """A container, an object or code that was not met before."""
+        if type(value) is HiddenItem:
+            refuse_reading(value)
         if hasattr(type(value), "tocoo"):
             self._sparse(value, name)
         elif isinstance(value, dict):

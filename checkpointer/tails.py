@@ -5,7 +5,8 @@ time quadratic in the number of steps. If the code that the loop can reach says 
 fixed distance from the end, then the others need not be visited: nothing can read or change them, but through another
 name, and then that name tells.
 
-Which lists those are is read off the bytecode (`uses_in`), and errs on the side of walking everything.
+Which lists those are is read off the bytecode (`uses_in`), and errs on the side of walking everything. There are ways to an
+item that no bytecode tells; so the items that are not visited are not there while steps are differentiated (`guard`).
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ import numpy as np
 from checkpointer.boxes import plain
 from checkpointer.containers import Cell, Container, Dict, Global, List, Slots
 from checkpointer.errors import ReplayError
+from checkpointer.hidden import HiddenItem
 from checkpointer.memory import root_of
 
 _REFLECTION = frozenset(
     "vars locals globals dir eval exec getattr gc inspect copy deepcopy asdict astuple pickle attrgetter".split()
 )
 """Names with which code may get at a variable or attribute without naming it."""
-_REFLECTIVE_ATTRIBUTES = frozenset("__dict__ deepcopy asdict astuple attrgetter".split())
+_REFLECTIVE_ATTRIBUTES = frozenset(
+    "__dict__ __getattribute__ __getstate__ __reduce_ex__ asdict astuple attrgetter cell_contents deepcopy".split()
+)
 REFLECTIVE = (
     *(vars, locals, globals, dir, eval, exec, getattr, copy.copy, copy.deepcopy),
     *(dataclasses.asdict, dataclasses.astuple, operator.attrgetter),
@@ -88,6 +92,7 @@ def uses_in(code: types.CodeType) -> Uses:
     reflects = False
     cells = {*code.co_cellvars, *code.co_freevars}
     for number, item in enumerate(instructions):
+        reflects |= item.opname == "MATCH_CLASS"  # which reads attributes that the class names
         if not item.opname.startswith(_LOADS) or item.opname in ("LOAD_CONST", "LOAD_CLOSURE"):
             continue
         names = item.argval if isinstance(item.argval, tuple) else (item.argval,)
@@ -166,12 +171,16 @@ class Tail(Container):
         self._final: list[Any] = []  # the items at the end of the loop
         self._outer = outer
         self._within = False
-        self._everything = False
         self._visible: list[int] | None = None
         self._begun = 0
+        self._items: list[Any] = []  # those whose base arrays are known, whether they are hidden or not
         self._roots: list[tuple[int, ...]] = []
         self._places: dict[int, list[int]] = {}
         self._whole = False
+        self._guarded = False
+        self._hidden = HiddenItem(name)
+        self._looked = 0  # before here, all items are hidden but the shown
+        self._shown: list[int] = []
 
     def note_length(self) -> None:
         """A step of the first sweep is about to run."""
@@ -180,7 +189,6 @@ class Tail(Container):
     def begin(self, step: int) -> None:
         """The state is now the one before ``step``: what is visible has to be found out."""
         self._within = True
-        self._everything = False
         self._visible = None
         self._begun = self._lengths[step - 1] if 0 < step <= len(self._lengths) else len(self.owner)
 
@@ -198,6 +206,8 @@ class Tail(Container):
         held = {place for root in roots if root in self._places for place in self._places[root]}
         self._visible = sorted(held.union(range(first, length)))
         self._begun = length
+        if self._guarded:
+            self._hide_others()
 
     def show_all(self) -> None:
         """Let every item be visible from now on: code came to light that may read it."""
@@ -207,6 +217,34 @@ class Tail(Container):
                 " in the middle of a step: import the module that it stands in before the loop"
             )
         self._whole = True
+        self._uncover(range(self._looked))
+
+    def guard(self) -> None:
+        """From now on, keep what is not visible out of the list."""
+        self._guarded = True
+
+    def reveal(self) -> None:
+        """Put every item back into the list."""
+        self._guarded = False
+        self._uncover(range(self._looked))
+        self._looked, self._shown = 0, []
+
+    def _hide_others(self) -> None:
+        if self._whole:
+            self._uncover(range(self._looked))
+            self._looked, self._shown = 0, []
+            return
+        visible = set(self._visible or ())
+        for place in (*self._shown, *range(self._looked, len(self.owner))):
+            if place not in visible:
+                self.owner[place] = self._hidden
+        self._uncover(visible)
+        self._looked, self._shown = len(self.owner), list(visible)
+
+    def _uncover(self, places: Iterable[int]) -> None:
+        for place in places:
+            if self.owner[place] is self._hidden:
+                self.owner[place] = self._items[place]
 
     def end(self) -> None:
         """The first sweep is over."""
@@ -216,22 +254,22 @@ class Tail(Container):
     def look_from_outside(self) -> None:
         """Let be visible what the code around the loop sees, until the next `begin`."""
         self._within = False
-        self._everything = False
         self._visible = None
-
-    def look_at_everything(self) -> None:
-        """Let every item be visible, whatever loops are around, until the next `begin`."""
-        self.look_from_outside()
-        self._everything = True
+        self._forget_items(0)  # from there they may look otherwise: traced
 
     def put_back(self) -> None:
         """Give the list the items that it had at the end of the loop, whatever the program has done with it since."""
+        for place, item in enumerate(self._final):
+            if type(item) is HiddenItem:  # by the loop around, which knows what it hides now
+                self._final[place] = self.owner[place]
         self.owner[:] = self._final
         self._forget_items(0)
+        self._looked, self._shown = 0, []
 
     def _note_items(self) -> None:
         """Learn where the base arrays of new items are."""
         for place in range(len(self._roots), len(self.owner)):
+            self._items.append(self.owner[place])
             roots = _roots_in(self.owner[place])
             self._whole = self._whole or roots is None
             self._roots.append(roots or ())
@@ -240,6 +278,7 @@ class Tail(Container):
 
     def _forget_items(self, length: int) -> None:
         while len(self._roots) > length:
+            self._items.pop()
             for root in self._roots.pop():
                 places = self._places[root]
                 places.pop()
@@ -248,7 +287,7 @@ class Tail(Container):
 
     def pairs(self) -> list[tuple[Any, Any]]:
         owner = self.owner
-        if not self._within and self._outer is not None and not self._everything:
+        if not self._within and self._outer is not None:
             return self._outer.pairs()
         if self._whole or self._visible is None:
             return list(enumerate(owner))
@@ -265,11 +304,17 @@ class Tail(Container):
             raise ReplayError(f"{self.name} is shorter than it was when the loop came to this step")
         del self.owner[content:]
         self._forget_items(content)
+        self._looked = min(self._looked, content)
+        ends = range(max(0, content - self.depth), self._looked)
+        self._uncover(ends)
+        self._shown = [*(place for place in self._shown if place < ends.start), *ends]
 
 
 def _roots_in(item: Any) -> tuple[int, ...] | None:
     """The ids of the base arrays in an item; None if it holds anything but arrays and what is immutable."""
     item = plain(item)
+    if type(item) is HiddenItem:
+        return ()
     if type(item) is np.ndarray:
         return (id(root_of(item)),) if item.dtype != object else None
     if type(item) is tuple:
@@ -311,7 +356,7 @@ def _lists_and_dicts(value: Any) -> Iterator[Any]:
     elif isinstance(value, tuple):
         for item in value:
             yield from _lists_and_dicts(item)
-    elif isinstance(value, types.BuiltinMethodType):
+    elif isinstance(value, types.BuiltinMethodType | types.MethodWrapperType):
         yield value.__self__
 
 

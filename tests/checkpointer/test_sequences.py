@@ -1,9 +1,11 @@
 """What an iterator will hand out, told from the sequences below it."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 
-from checkpointer import Online, Revolve, grad
+from checkpointer import ArgumentError, Online, Revolve, TraceError, grad
 from checkpointer.sequences import sequence_of
 
 
@@ -43,6 +45,8 @@ def _advanced(iterator, count):
         lambda: _advanced(enumerate(zip(reversed([1, 2, 3]), enumerate("abc"), strict=False), 1), 1),
         lambda: [],
         lambda: _advanced(iter([1]), 1),
+        lambda: {"a": 1, "b": 2}.values(),
+        lambda: OrderedDict(a=1, b=2).items(),
     ],
 )
 def test_items_are_those_of_the_iterator(make):
@@ -62,6 +66,7 @@ def test_items_are_those_of_the_iterator(make):
         iter({1: 2}),
         zip([1], (x for x in range(3)), strict=False),
         zip([1], [1, 2], strict=True),
+        zip(*[iter([1, 2, 3, 4])] * 2, strict=False),
         enumerate(map(abs, [1])),
         Ring([1, 2]),
         reversed(Ring([1, 2])),
@@ -87,6 +92,13 @@ LOOPS = {
     ),
     "objects": "for item in checkpointed([{'x': f[0]}, {'x': f[1]}], scheme): item['x'] *= u; u = np.sin(u + item['x'])",
     "a view of an array that changes": "for row in checkpointed(f.T[:2], scheme): f[1:3, :] *= 1.1; u = np.sin(u) + row[:3]",
+    "values of a dict that are replaced": (
+        "d = {'a': f[0], 'b': f[1]}\n"
+        "        for k, row in checkpointed(d.items(), scheme): d['b'] = d['b'] * row; row *= u; u = np.sin(u + row)"
+    ),
+    "values of a dict that the body does not name": (
+        "for row in checkpointed({'a': f[0], 'b': f[1]}.values(), scheme): row *= u; u = np.sin(u + row)"
+    ),
     "an early end": (
         "for row in checkpointed(f, scheme):\n            u = np.sin(u + row)\n            if row[0] > 0.5: break"
     ),
@@ -129,3 +141,56 @@ def test_long_arrays_of_items_are_one_leaf(load, visits):
     """)
     few, many = (visits(lambda n=n: grad(program.rewritten.run)(np.ones((n, 2)))) for n in (100, 200))
     assert many < 2.1 * few
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        "filter(None, xs)",
+        "itertools.islice(xs, 3)",
+        "itertools.chain(xs, iter(xs))",
+        "zip(iter(d.values()), range(3))",
+        "(x for x in iter(xs))",
+        "map(abs, (x for x in xs))",
+        "iter(Numbers(xs))",
+    ],
+)
+def test_iterators_that_can_reach_what_the_loop_changes(load, items):
+    program = load(f"""
+        import itertools
+        import numpy as np
+        from checkpointer import StoreAll, checkpointed
+
+        class Numbers:
+            def __init__(self, xs):
+                self.xs = xs
+            def __getitem__(self, k):
+                return self.xs[k]
+
+        def run(u):
+            xs, d = [1.0, 2.0, 3.0], {{"a": 1.0, "b": 2.0, "c": 3.0}}
+            for x in checkpointed({items}, StoreAll()):
+                xs[2] = xs[2] * u[1]
+                d["c"] = xs[2]
+                u = u + 0.1 * np.sin(u * np.sum(x))
+            return np.sum(u)
+    """)
+    with pytest.raises(TraceError, match="CKP219"):
+        grad(program.rewritten.run)(np.array([0.3, 0.7]))
+
+
+def test_a_scheme_that_does_not_fit_is_not_taken_for_the_error_of_the_program(load):
+    program = load("""
+        import numpy as np
+        from checkpointer import Revolve, checkpointed
+
+        def run(u):
+            try:
+                for x, y in checkpointed(zip([1.0, 2.0], [3.0], strict=True), Revolve(2)):
+                    u = u * x * y
+            except ValueError:
+                u = 2 * u
+            return np.sum(u)
+    """)
+    with pytest.raises(ArgumentError, match="number of steps"):
+        grad(program.rewritten.run)(np.ones(2))

@@ -401,3 +401,81 @@ def test_hidden_state(load, check, name):
     for scheme in (Revolve(1), Revolve(2), StoreAll()):
         for x in (np.array([0.3, 0.2, 0.9]), np.array([1.0, -0.4, 0.5])):
             check(program, "f", x, scheme)
+
+
+DESCRIPTORS = {
+    "a descriptor that keeps the values": """
+        class Kept:
+            def __init__(self):
+                self.values = {}
+            def __get__(self, solver, cls):
+                return self.values[0]
+            def __set__(self, solver, value):
+                self.values[0] = value
+
+        class Solver:
+            u = Kept()
+            def step(self, k):
+                self.u = self.u + 0.1 * np.sin(self.u) * k
+    """,
+    "a descriptor that uses a global": """
+        scale = {"s": 1.0}
+
+        class Scaled:
+            def __get__(self, solver, cls):
+                return solver._u * scale["s"]
+            def __set__(self, solver, value):
+                scale["s"] = 1 + 0.1 * np.sum(value) / (1 + np.sum(value))
+                solver._u = value / scale["s"] ** 2
+
+        class Solver:
+            u = Scaled()
+            def step(self, k):
+                self.u = self.u + 0.1 * np.sin(self.u) * k
+    """,
+    "a method for each type of its argument": """
+        weights = np.ones(3)
+
+        class Solver:
+            @functools.singledispatchmethod
+            def step(self, k):
+                raise TypeError
+            @step.register
+            def _(self, k: int):
+                self.u = self.u + 0.1 * np.sin(self.u) * weights
+                weights[:] = 1 + 0.1 * self.u
+            @step.register
+            def _(self, k: str):
+                raise ValueError
+    """,
+    "a part of a method": """
+        weights = np.ones(3)
+
+        class Solver:
+            def _step(solver, factor, k):
+                solver.u = solver.u + factor * np.sin(solver.u) * weights
+                weights[:] = 1 + 0.1 * solver.u
+            step = functools.partialmethod(_step, 0.1)
+            del _step
+    """,
+}
+
+
+@pytest.mark.parametrize("text", DESCRIPTORS.values(), ids=DESCRIPTORS.keys())
+def test_what_a_class_reaches_by_descriptors(load, check, text):
+    program = load(
+        "import functools\nimport numpy as np\nfrom checkpointer import Revolve, checkpointed\n"
+        + textwrap.dedent(text)
+        + textwrap.dedent("""
+            def run(u):
+                if "weights" in globals():
+                    weights[:] = 1
+                solver = Solver()
+                solver.u = u
+                for k in checkpointed(range(7), Revolve(2)):
+                    solver.step(k)
+                return np.sum(solver.u**2)
+        """)
+    )
+    check(program, "run", np.array([0.3, 0.7, 0.2]))
+    check(program, "run", np.array([0.6, 0.1, 0.4]))

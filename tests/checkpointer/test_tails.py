@@ -293,7 +293,116 @@ def _uses(text):
         ("obj.us.append(u); u = obj.__dict__", "us", None),
         ("obj.us.append(u); u = vars(obj)", "us", None),
         ("us.append(u); u = locals()", "us", None),
+        ("us.append(u); u = g.__closure__[0].cell_contents", "us", None),
+        ("obj.us.append(u); u = obj.__getstate__()", "us", None),
     ],
 )
 def test_uses_of_a_name(text, name, depth):
     assert _uses(text).depth(name) == depth
+
+
+WAYS_AROUND = {
+    "a view of a dict's values": (
+        "values = log.values()",
+        "log['us'].append(u)",
+        "next(iter(values))[k // 2]",
+    ),
+    "a proxy of a dict": (
+        "proxy = types.MappingProxyType(log)",
+        "log['us'].append(u)",
+        "proxy['us'][k // 2]",
+    ),
+    "a method of the list": ("walk = log['us'].__iter__", "log['us'].append(u)", "sum(walk())"),
+    "a way to read attributes": (
+        "read = operator.attrgetter('us')",
+        "solver.us.append(u)",
+        "read(solver)[k // 2]",
+    ),
+    "a function of Python's in a dict": (
+        "read = {'get': getattr}",
+        "solver.us.append(u)",
+        "read['get'](solver, 'us')[k // 2]",
+    ),
+    "a method of object": ("", "solver.us.append(u)", "solver.__getstate__()['us'][k // 2]"),
+    "an attribute that is computed": ("", "solver.us.append(u)", "solver.first"),
+    "a part of a method": ("", "solver.us.append(u)", "solver.early()"),
+    "the inside of a function": ("", "add(u)", "add.__closure__[0].cell_contents[k // 2]"),
+    "an item that is kept for later": (
+        "values = log.values()",
+        "log['us'].append(u); kept = list(values)[0][0]",
+        "kept",
+    ),
+    "a class of the library's": ("", "solver.note(u)", "solver[k // 2]"),
+}
+
+
+@pytest.mark.parametrize(("before", "append", "read"), WAYS_AROUND.values(), ids=WAYS_AROUND.keys())
+@pytest.mark.parametrize("scheme", [Revolve(1), StoreAll(), Online(2)], ids=repr)
+def test_an_item_that_is_read_without_a_name_is_right_or_refused(load, check, before, append, read, scheme):
+    program = load(f"""
+        import collections, functools, operator, types
+        import numpy as np
+        from checkpointer import checkpointed
+
+        class First:
+            def __get__(self, solver, cls):
+                return solver.us[0]
+
+        class Solver(collections.UserList):
+            first = First()
+            early = functools.partialmethod(lambda self, place: self.us[place], 0)
+            def __init__(self, us):
+                super().__init__(us)
+                self.us = list(us)
+            def note(self, u):
+                self.data.append(u)
+                self.us.append(u)
+
+        def run(u, scheme):
+            log, solver = {{"us": [u]}}, Solver([u])
+            def adder(us):
+                return lambda v: us.append(v)
+            add = adder(log["us"])
+            {before}
+            for k in checkpointed(range(9), scheme):
+                u = u + 0.1 * np.sin(u)
+                {append}
+                u = u + 0.1 * {read}
+            return np.sum(u**2)
+    """)
+    try:
+        grad(program.rewritten.run)(np.ones(3), scheme)
+    except ReplayError as error:
+        refusal = str(error)
+    else:
+        refusal = ""
+        check(program, "run", np.array([0.3, 0.7, 0.2]), scheme)
+    assert not refusal or "an older item of it was read" in refusal
+
+
+def test_the_list_is_whole_again_after_such_a_refusal(load):
+    program = load("""
+        import numpy as np
+        from checkpointer import Revolve, checkpointed
+
+        log = {"us": []}
+
+        def run(u):
+            us = log["us"]
+            del us[:]
+            views = log.values()
+            for k in checkpointed(range(9), Revolve(2)):
+                u = u + 0.1 * np.sin(u)
+                log["us"].append(u)
+                u = u + 0.1 * next(iter(views))[k // 2]
+            return np.sum(u)
+    """)
+    with pytest.raises(ReplayError, match="read it under its own name"):
+        grad(program.rewritten.run)(np.ones(3))
+    assert all(type(item) is np.ndarray for item in program.rewritten.log["us"])
+
+
+def test_patterns_read_attributes_that_they_do_not_name():
+    namespace = {}
+    exec("def f(obj, Solver, u):\n match obj:\n  case Solver(us): u = us\n obj.history.append(u)", namespace)
+    assert uses_in(namespace["f"].__code__).depth("history") is None
