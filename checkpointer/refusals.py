@@ -22,7 +22,7 @@ _TRACED = re.compile(
 )
 
 
-_NO_INTEGER = re.compile(r"indices must be integers|cannot be interpreted as an integer")
+_NO_INTEGER = "indices must be integers"
 """What Python says of any float, traced or not."""
 
 Refusal = TypeVar("Refusal", bound=CheckpointerError)
@@ -51,7 +51,7 @@ def refusal_behind(error: Exception, swallowed: Exception | None) -> Exception |
         return None
     if swallowed is not None and getattr(swallowed, "code", "") != "CKP213":
         return swallowed  # some code turned it into an error of its own
-    if not _TRACED.search(str(error)) or _NO_INTEGER.search(str(error)):
+    if not _TRACED.search(str(error)) or _NO_INTEGER in str(error):
         return None
     words = str(error).replace("TracedArray", "ndarray").replace("TracedNumber", "number")
     return _located(

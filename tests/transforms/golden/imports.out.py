@@ -46,7 +46,7 @@ def convert(x, float_=float):
         forward=convert_loop1_forward,
         reverse=convert_loop1_reverse,
     )
-    return as_float(x), as_complex(x + 1), float("1"), float(-1), float(), complex(1, x), np.zeros(1, dtype=float)
+    return as_float(x), as_complex(x + 1), float("1"), float(-1), float(), as_complex(1, x), np.zeros(1, dtype=float)
 
 
 def convert_loop1_forward(loop):
