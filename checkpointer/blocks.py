@@ -25,10 +25,11 @@ _GLANCE = 512
 class Block:
     """A piece of an array as it was at one moment, with its fingerprint once somebody has asked for it."""
 
-    __slots__ = ("__weakref__", "data", "fingerprint")
+    __slots__ = ("__weakref__", "bits", "data", "fingerprint")
 
     def __init__(self, data: Array) -> None:
         self.data = data
+        self.bits = bits_of(data)
         self.fingerprint: object = None
 
 
@@ -76,10 +77,7 @@ class Known:
             return [None] * len(parts)
         found: Blocks = [None if block is None else block() for block in entry.blocks]
         if not entry.compared:
-            found = [
-                block if block is not None and same_bits(part, block.data) else None
-                for part, block in zip(parts, found, strict=True)
-            ]
+            found = _confirmed(parts, found)
             self._entries[id(array)] = _Entry(array, found)
         return found
 
@@ -133,10 +131,27 @@ def touched(array: Array, low: int, high: int) -> range:
     return range(low // size, -(-high // size))
 
 
-def same_bits(a: Array, b: Array) -> bool:
-    """Whether two arrays hold the same bits; a NaN equals itself here, and 0.0 differs from -0.0."""
-    if a.dtype.itemsize % 4 == 0 and a.flags.c_contiguous and b.flags.c_contiguous:
-        bits = np.uint64 if a.dtype.itemsize % 8 == 0 else np.uint32
-        a, b = a.reshape(-1).view(bits), b.reshape(-1).view(bits)
-        return bool((a[:_GLANCE] == b[:_GLANCE]).all() and (a[_GLANCE:] == b[_GLANCE:]).all())
-    return a.tobytes() == b.tobytes()
+def _confirmed(parts: list[Array], blocks: Blocks) -> Blocks:
+    """The blocks that the pieces still equal. Where one differs the next may well, and a glance tells."""
+    found: Blocks = []
+    same = True
+    for part, block in zip(parts, blocks, strict=True):
+        same = block is not None and same_bits(bits_of(part), block.bits, glance=not same)
+        found.append(block if same else None)
+    return found
+
+
+def bits_of(array: Array) -> Array:
+    """The bits of an array as integers in one row, without a copy if they lie together."""
+    size = array.dtype.itemsize
+    kind = np.uint64 if size % 8 == 0 else np.uint32 if size % 4 == 0 else np.uint8
+    if not array.flags.c_contiguous:
+        array = array.copy()
+    return array.reshape(-1).view(kind)
+
+
+def same_bits(a: Array, b: Array, *, glance: bool) -> bool:
+    """Whether two rows of bits are the same: a NaN equals itself here, and 0.0 differs from -0.0."""
+    if glance and not (a[:_GLANCE] == b[:_GLANCE]).all():
+        return False
+    return len(a) == len(b) and bool((a == b).all())

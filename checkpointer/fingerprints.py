@@ -7,13 +7,13 @@ and the gradient would be wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from checkpointer.blocks import BLOCK_BYTES, Known, pieces, touched
-from checkpointer.boxes import is_traced, plain
+from checkpointer.boxes import plain
 from checkpointer.errors import ReplayError
 from checkpointer.memory import Array, Memory
 from checkpointer.state import Key, Leaf
@@ -41,13 +41,8 @@ class Fingerprints:
         """What the leaves hold before the step: the numbers themselves, and the arrays in a few bytes."""
         return _of_leaves(leaves, self._held)
 
-    def after(self, leaves: list[Leaf]) -> dict[Key, Fingerprint]:
-        """What they hold after it, which the tape has noted."""
-        memories = {
-            id(memory.root): memory
-            for leaf in leaves
-            if is_traced(leaf.value) and isinstance(memory := leaf.value._node.memory, Memory)
-        }
+    def after(self, leaves: list[Leaf], memories: Mapping[int, Memory]) -> dict[Key, Fingerprint]:
+        """What they hold after it. The memories, by the ids of their base arrays, tell what the step has written."""
         return _of_leaves(leaves, lambda array: self._left(array, memories.get(id(array))))
 
     def _held(self, array: Array) -> tuple[Any, ...]:

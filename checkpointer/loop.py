@@ -247,7 +247,7 @@ class Loop:
             root for key, root in live.before.roots.items() if key not in wrapper.memories
         )
         if self._audit is None and self._following is not None and self._following[0] == number + 1:
-            compare(fingerprints.after(left), self._following[1], number)
+            compare(fingerprints.after(left, wrapper.memories), self._following[1], number)
         self._following = number, before
         return stretch, signal
 
