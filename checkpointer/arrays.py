@@ -300,7 +300,7 @@ class TracedArray(Box):  # type: ignore[misc]
 
 _FOREIGN_DOORS = frozenset(("__array_interface__", "__array_struct__", "__dlpack__", "__dlpack_device__"))
 """Attributes by which NumPy, and code outside of it, comes to the memory of an array."""
-_WRITTEN_OUT = ("dump", "tofile")  # a file holds plain values
+_WRITTEN_OUT = ("dump",)  # a file holds plain values
 _BYTES = ("byteswap", "dumps", "getfield", "tobytes")
 
 

@@ -34,7 +34,7 @@ class Handles:
     def __init__(self) -> None:
         self.any = False
         self._quiet: dict[int, Quiet] = {}
-        self._places: dict[tuple[int, str], Container] = {}
+        self._places: dict[tuple[Any, ...], Container] = {}
 
     def look_for(self, survey: Survey) -> None:
         """Note whether the state as it is now holds open files."""
@@ -46,7 +46,7 @@ class Handles:
         """Put stand-ins into all places that hold open files."""
         for container in survey.containers:
             if any(_holds_file(value) for _, value in container.pairs()):
-                self._places[id(container.owner), container.name] = container
+                self._places[container.identity] = container
                 replace_in(container, self._stand_in)
 
     def show(self) -> None:
