@@ -123,8 +123,8 @@ BROKEN = {
     "a tape discarded": (KEPT, [Reverse(2), Discard(1)], "which only its Reverse uses up"),
     "a tape restored": (KEPT, [Reverse(2), Restore(1, 1)], "which only its Reverse uses up"),
     "left over beside a tape": (
-        [S0, Record(0, slot=1), Snapshot(1, 2), Advance(1, 2), Record(2)],
-        [Reverse(2), Restore(1, 2), Discard(2), Reverse(1), Restore(0, 0), Reverse(0)],
+        [S0, Record(0, slot=1), Advance(1, 2), Record(2)],
+        [Reverse(2), Restore(0, 0), Advance(0, 1), Reverse(1), Reverse(0)],
         "snapshots are left over after the reverse sweep: step 0 in slot 0",
     ),
     "a level below memory": ([Snapshot(0, 0, -1)], REVERSE, "levels count from 0"),
