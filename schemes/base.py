@@ -9,6 +9,7 @@ from typing import ClassVar
 from checkpointer.errors import ArgumentError, ScheduleError
 from checkpointer.schemes.actions import Action, Advance, Discard, Record, Reverse, Snapshot
 from checkpointer.schemes.arguments import integer
+from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.reversal import reverse_from
 
 
@@ -48,6 +49,13 @@ class Scheme(ABC):
     def slots_by_level(self, steps: int) -> tuple[int, ...]:
         """The most that are ever held at once on each level of storage; kept tapes count for level 0."""
         return (self.slots(steps),)
+
+    def closed_cost(self, steps: int) -> Cost | None:
+        """What a loop of ``steps`` steps, told at its start, costs, without executing the schedule.
+
+        None if there is no quick way to tell; `predict` then counts.
+        """
+        return None
 
     def known_length(self, steps: int | None) -> int:
         """The number of steps, checked, for a scheme that cannot do without.

@@ -3,70 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from checkpointer.errors import ArgumentError, ScheduleError
 from checkpointer.schemes.actions import Advance, Record
 from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.base import Schedule, Scheme
+from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.machine import Machine, Slots
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a schedule's two sweeps cost.
-
-    Attributes
-    ----------
-    steps : int
-        Steps that the loop ran, and that were reversed.
-    advances : int
-        Steps that ran plainly, those of the first sweep included.
-    reversals : int
-        Steps that ran under the tape and were pulled back through: the recorded one and all others.
-    snapshots, restores, discards : int
-        Snapshots written, read and forgotten, on all levels.
-    tapes : int
-        Tapes that were kept in slots.
-    peak : int
-        The most snapshots and kept tapes held at once, on all levels together.
-    writes, reads, peaks : tuple of int
-        Snapshots written and read on each level, and the most held there at once; kept tapes count as held on level 0.
-    """
-
-    steps: int
-    advances: int
-    reversals: int
-    snapshots: int
-    restores: int
-    discards: int
-    tapes: int
-    peak: int
-    writes: tuple[int, ...]
-    reads: tuple[int, ...]
-    peaks: tuple[int, ...]
-
-    def seconds(
-        self, *, step: float, reverse: float, write: Sequence[float] = (), read: Sequence[float] = ()
-    ) -> float:
-        """The predicted time of both sweeps.
-
-        Parameters
-        ----------
-        step : float
-            Seconds for one plain step.
-        reverse : float
-            Seconds for one step under the tape and the way back through it.
-        write, read : sequence of float
-            Seconds for one snapshot written, and read, on each level. Levels that are not given cost nothing.
-        """
-        computing = self.advances * step + self.reversals * reverse
-        return computing + _priced(self.writes, write) + _priced(self.reads, read)
-
-
-def _priced(counts: Sequence[int], prices: Sequence[float]) -> float:
-    return sum(count * price for count, price in zip(counts, prices, strict=False))
 
 
 def simulate(
@@ -123,6 +66,17 @@ def simulate(
         machine.execute(action)
     machine.check_end()
     return _cost(machine, ran)
+
+
+def predict(scheme: Scheme, steps: int) -> Cost:
+    """What a loop of known length will cost: at once where the scheme has a closed form, else by `simulate`.
+
+    >>> from checkpointer.schemes.revolve import Revolve
+    >>> predict(Revolve(snapshots=100), 10**9).advances
+    5898659124
+    """
+    cost = scheme.closed_cost(steps)
+    return simulate(scheme, steps) if cost is None else cost
 
 
 def _run_forward(machine: Machine, schedule: Schedule, ran: int, broken: bool) -> bool:
