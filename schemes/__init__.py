@@ -3,11 +3,12 @@
 from checkpointer.schemes.actions import Action, Advance, Discard, Record, Restore, Reverse, Snapshot
 from checkpointer.schemes.base import Schedule, Scheme
 from checkpointer.schemes.binomial import advances
+from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.online import Online
 from checkpointer.schemes.periodic import Periodic
 from checkpointer.schemes.placed import PlacedSchedule
 from checkpointer.schemes.revolve import Revolve
-from checkpointer.schemes.simulator import Cost, simulate
+from checkpointer.schemes.simulator import predict, simulate
 from checkpointer.schemes.store_all import StoreAll
 
 SCHEMES: dict[str, type[Scheme]] = {
@@ -33,5 +34,6 @@ __all__ = [
     "Snapshot",
     "StoreAll",
     "advances",
+    "predict",
     "simulate",
 ]
