@@ -38,6 +38,27 @@ def reverse_from(standing: Mapping[int, int], end: int, slots: int) -> Iterator[
     """
     stack = sorted((step, slot) for slot, step in standing.items())
     empty = _empty_slots(standing, min(slots, max(end, len(standing))))
+    yield from reverse_stretch(stack, 0, end, empty)
+
+
+def reverse_stretch(stack: list[tuple[int, int]], start: int, end: int, empty: list[int]) -> Iterator[Action]:
+    """Reverse the steps end - 1, ..., start, which have slots of their own.
+
+    Parameters
+    ----------
+    stack : list of (int, int)
+        The snapshots that stand in the stretch and are to be used up, as pairs (step, slot) by rising step. The
+        list is used up with them.
+    start, end : int
+        The stretch.
+    empty : list of int
+        The slots that may be filled, the one to take next at the end. Slots that become empty are added to it.
+
+    Raises
+    ------
+    ScheduleError
+        If no snapshot stands from which a step could be recomputed.
+    """
     while stack:
         step, slot = stack[-1]
         if step >= end:
@@ -54,7 +75,7 @@ def reverse_from(standing: Mapping[int, int], end: int, slots: int) -> Iterator[
             yield from _advance_to(end - 1, stack, empty)
         yield Reverse(end - 1)
         end -= 1
-    if end > 0:
+    if end > start:
         raise ScheduleError(
             f"step {end - 1} cannot be reversed: no snapshot of it or of an earlier step stands"
         )
