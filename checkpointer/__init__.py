@@ -17,7 +17,7 @@ from checkpointer.hook import install_import_hook
 from checkpointer.markers import checkpointed
 from checkpointer.replay import replaying
 from checkpointer.schemes import Online, Periodic, Revolve, Scheme, StoreAll
-from checkpointer.storage import MemoryStorage, Storage
+from checkpointer.storage import MemoryStorage, Storage, TieredStorage
 from checkpointer.transform import transform
 from checkpointer.version import VERSION as __version__
 
@@ -36,6 +36,7 @@ __all__ = [
     "Storage",
     "StorageError",
     "StoreAll",
+    "TieredStorage",
     "TraceError",
     "TransformError",
     "__version__",

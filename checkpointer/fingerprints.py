@@ -7,7 +7,7 @@ and the gradient would be wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,14 @@ def _of_leaves(leaves: list[Leaf], of_array: Callable[[Array], Any]) -> dict[Key
             value = seen[id(value)]
         found[leaf.key] = (leaf, value)
     return found
+
+
+def of_arrays(prints: Mapping[Key, Fingerprint]) -> Iterator[tuple[Leaf, Any, Any]]:
+    """For each array among the leaves: the leaf, its fingerprint of then, and that of now."""
+    for leaf, then in prints.values():
+        value = plain(leaf.value)
+        if isinstance(value, np.ndarray):
+            yield leaf, then, _of_pieces(value)
 
 
 def _of_array(array: Array) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from checkpointer.audit import Audit
 from checkpointer.blocks import Known
 from checkpointer.boxes import is_traced, is_varied, plain
 from checkpointer.errors import ReplayError, TraceError
-from checkpointer.fingerprints import Fingerprint, Fingerprints, compare
+from checkpointer.fingerprints import Fingerprint, Fingerprints
 from checkpointer.handles import Handles
 from checkpointer.items import Items
 from checkpointer.memory import Memory
@@ -30,6 +30,7 @@ from checkpointer.state import Key, Leaf, State, Survey
 from checkpointer.storage import Session
 from checkpointer.stretch import Adjoint, Group, Stretch, Wrapper, check_nothing_lost, groups_of, wrapped
 from checkpointer.tape import Tape, active, not_recording, recording
+from checkpointer.taped import Taped
 
 ForwardSweep = Callable[["Loop"], None]
 ReverseSweep = Callable[["Loop", Adjoint], Adjoint]
@@ -83,7 +84,8 @@ class Loop:
         self.handles = Handles()
         self._audit = Audit(state, step) if audit else None
         self._known = Known()
-        self._recorded: tuple[int, Stretch] | None = None
+        self._kept: dict[int, Taped] = {}
+        self._recorded = False
         self._done = 0
         self._following: tuple[int, dict[Key, Fingerprint]] | None = None
 
@@ -113,10 +115,10 @@ class Loop:
                 self._expect(number, self._run(number))
         self._check(stop)
 
-    def save(self, step: int, slot: int) -> None:
-        """Store the state before ``step``."""
+    def save(self, step: int, slot: int, level: int) -> None:
+        """Store the state before ``step`` on a level of the storage."""
         self.state.begin(step)
-        self.session.save(slot, capture(self.state, self._known))
+        self.session.save(slot, capture(self.state, self._known), level)
 
     def restore(self, step: int, slot: int) -> None:
         """Make the live objects what they were before ``step``."""
@@ -131,30 +133,38 @@ class Loop:
         """Forget a snapshot."""
         self.session.discard(slot)
 
-    def record(self, step: int) -> None:
-        """Run the last step under the tape and keep the tape for the reverse sweep."""
-        if not self.items.has(step):
+    def record(self, step: int, slot: int | None) -> None:
+        """Run a step under the tape and keep the tape, in a slot unless it is the last step of the forward sweep."""
+        if self.steps is not None:
+            taped = self._trace_again(step)
+        elif self.items.has(step):
+            self._note()
+            with self.state.guarded():
+                taped = self._trace(step)
+            self.signal = taped.signal
+            self._recorded = slot is None
+            self._done = step + 1
+            if slot is None or self.signal is not None:
+                self.steps = step + 1
+        else:
             self.steps = step
             return
-        self._note()
-        with self.state.guarded():
-            stretch, self.signal = self._trace(step)
-        self._recorded = step, stretch
-        self.steps = self._done = step + 1
+        if slot is not None:
+            taped.keep()
+            self._known.note_steps()
+        self._kept[step] = taped
 
     def pullback(self, step: int, adjoint: Adjoint) -> Adjoint:
         """The adjoint of the state before ``step``, given that of the state after it."""
-        if self._recorded is not None and self._recorded[0] == step:
-            stretch = self._recorded[1]
-            self._recorded = None
-        else:
-            self._check(step)
-            with replay():
-                stretch, signal = self._trace(step)
-            self._expect(step, signal)
-            self._check(step + 1)
+        taped = self._kept.pop(step, None) or self._trace_again(step)
+        if self._audit is None and self._following is not None and self._following[0] == step + 1:
+            taped.compare(step, self._following[1])
+        self._following = step, taped.before
+        if taped.kept:
+            taped.check_untouched(step)
+            self._known.note_steps()
         try:
-            return stretch.pullback(adjoint)
+            return taped.stretch.pullback(adjoint)
         except TraceError as error:
             raise at_function(error, self.step, f", in step {step} of this loop") from error
 
@@ -199,7 +209,7 @@ class Loop:
         self.items.move_on(self.steps, exhausted=self.signal is None)
         for tail in self.state.tails.values():
             tail.end()
-        self.schedule.finish(self.steps, recorded=self._recorded is not None)
+        self.schedule.finish(self.steps, recorded=self._recorded)
 
     @property
     def audited(self) -> bool:
@@ -228,7 +238,16 @@ class Loop:
                 " loop's state, such as a clock, a file or a value kept by a library"
             )
 
-    def _trace(self, number: int) -> tuple[Stretch, Any]:
+    def _trace_again(self, number: int) -> Taped:
+        """In the reverse sweep: run a step under a new tape."""
+        self._check(number)
+        with replay():
+            taped = self._trace(number)
+        self._expect(number, taped.signal)
+        self._check(number + 1)
+        return taped
+
+    def _trace(self, number: int) -> Taped:
         """Run one step under a new tape."""
         tape = Tape(self.state.tails)
         wrapper = Wrapper(
@@ -246,10 +265,7 @@ class Loop:
         self._known.note_writes(
             root for key, root in live.before.roots.items() if key not in wrapper.memories
         )
-        if self._audit is None and self._following is not None and self._following[0] == number + 1:
-            compare(fingerprints.after(left, wrapper.memories), self._following[1], number)
-        self._following = number, before
-        return stretch, signal
+        return Taped(stretch, signal, before, lambda: fingerprints.after(left, wrapper.memories))
 
 
 class LoopOperation:

@@ -3,12 +3,13 @@
 from checkpointer.schemes.actions import Action, Advance, Discard, Record, Restore, Reverse, Snapshot
 from checkpointer.schemes.base import Schedule, Scheme
 from checkpointer.schemes.binomial import advances
+from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.multistage import Multistage
 from checkpointer.schemes.online import Online
 from checkpointer.schemes.periodic import Periodic
 from checkpointer.schemes.placed import PlacedSchedule
 from checkpointer.schemes.revolve import Revolve
-from checkpointer.schemes.simulator import Cost, simulate
+from checkpointer.schemes.simulator import predict, simulate
 from checkpointer.schemes.store_all import StoreAll
 from checkpointer.schemes.two_level import TwoLevel
 
@@ -37,5 +38,6 @@ __all__ = [
     "StoreAll",
     "TwoLevel",
     "advances",
+    "predict",
     "simulate",
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
 
 from checkpointer.errors import ArgumentError, ScheduleError
 from checkpointer.schemes.actions import Action, Advance, Discard, Record, Reverse, Snapshot
 from checkpointer.schemes.arguments import integer
+from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.reversal import reverse_from
 
 
@@ -18,10 +18,12 @@ class Scheme(ABC):
     Attributes
     ----------
     online : bool
-        Whether `schedule` accepts None, that is, a loop whose length only its end will tell.
+        Whether `schedule` accepts None, that is, a loop whose length only its end will tell. Most schemes say so once,
+        for the class; where it depends on the arguments, as for `Periodic`, the class says False, and an instance that
+        does accept None says True.
     """
 
-    online: ClassVar[bool] = False
+    online: bool = False
 
     @abstractmethod
     def schedule(self, steps: int | None) -> Schedule:
@@ -40,10 +42,21 @@ class Scheme(ABC):
 
     @abstractmethod
     def slots(self, steps: int) -> int:
-        """The most snapshots that are ever held at once by a loop of ``steps`` steps.
+        """The most snapshots and kept tapes that are ever held at once by a loop of ``steps`` steps.
 
         A loop of unknown length has started to ask for one more step than it runs: count that one in.
         """
+
+    def slots_by_level(self, steps: int) -> tuple[int, ...]:
+        """The most that are ever held at once on each level of storage; kept tapes count for level 0."""
+        return (self.slots(steps),)
+
+    def closed_cost(self, steps: int) -> Cost | None:
+        """What a loop of ``steps`` steps, told at its start, costs, without executing the schedule.
+
+        None if there is no quick way to tell; `predict` then counts.
+        """
+        return None
 
     def known_length(self, steps: int | None) -> int:
         """The number of steps, checked, for a scheme that cannot do without.
@@ -85,7 +98,7 @@ class Schedule(ABC):
     steps : int or None
         How many steps the loop will run, unless it ends early. None if nobody knows yet.
     slots : int or None
-        How many snapshots may be held at once. None for as many as the forward sweep takes.
+        How many snapshots and kept tapes may be held at once. None for as many as the forward sweep takes.
 
     Attributes
     ----------
@@ -95,6 +108,10 @@ class Schedule(ABC):
         As above.
     standing : dict of int to int
         The snapshots that stand at the moment: slot -> step.
+    level_of : dict of int to int
+        Where they stand: slot -> level.
+    tapes : dict of int to int
+        The tapes that stand in slots: slot -> step.
     recorded : bool
         Whether the forward sweep kept the tape of its last step. False until `finish` was called.
 
@@ -122,6 +139,9 @@ class Schedule(ABC):
         self.steps = steps
         self.slots = slots
         self.standing: dict[int, int] = {}
+        self.level_of: dict[int, int] = {}
+        self.tapes: dict[int, int] = {}
+        self._slot_of_tape: dict[int, int] = {}
         self.recorded = False
         self._stage = "new"
         self._last: Advance | Record = Advance(0, 0)
@@ -130,11 +150,15 @@ class Schedule(ABC):
     def first_sweep(self) -> Iterable[Action]:
         """The actions of the forward sweep: lazily, from the initial state, and without end if steps is None.
 
-        Advance, Snapshot and Discard, and Record as the last if steps is known. Nothing at all if steps is 0.
+        Advance, Snapshot, Discard and Record with a slot; as the last, if steps is known, Record without one.
+        Nothing at all if steps is 0.
         """
 
     def reverse_sweep(self) -> Iterable[Action]:
-        """The actions that reverse the ``self.steps`` steps that ran, the last of them `recorded` or not."""
+        """The actions that reverse the ``self.steps`` steps that ran, the last of them `recorded` or not.
+
+        As it stands here, it knows of no levels and no kept tapes: every snapshot goes to level 0.
+        """
         assert self.steps is not None  # set by finish
         left = self.steps - self.recorded
         slots = len(self.standing) if self.slots is None else self.slots
@@ -161,7 +185,7 @@ class Schedule(ABC):
         steps : int
             How many steps really ran.
         recorded : bool
-            Whether the last action was Record, and its tape was kept.
+            Whether the last action was Record without a slot, and its tape was kept.
 
         Raises
         ------
@@ -169,8 +193,8 @@ class Schedule(ABC):
             If the forward sweep cannot have ended like this, or if it was called before.
         """
         match self._last:
-            case Record(step):
-                first, last, recordable = step, step + 1, steps == step + 1
+            case Record(step, slot):
+                first, last, recordable = step, step + 1, slot is None and steps == step + 1
             case Advance(start, stop):
                 first, last, recordable = start, stop, False
         if not first <= steps <= last:
@@ -184,6 +208,7 @@ class Schedule(ABC):
         self._enter("finish", after=("new", "forward"))
         self.steps = steps
         self.recorded = recorded
+        self._forget_tapes_from(steps)
 
     def reverse(self) -> Iterator[Action]:
         """The actions of the reverse sweep, from the last step that ran to the first.
@@ -206,16 +231,30 @@ class Schedule(ABC):
             )
         self._stage = stage
 
+    def _forget_tapes_from(self, steps: int) -> None:
+        """The loop ended before this step: there is no tape of it, although one was asked for."""
+        for step in [step for step in self._slot_of_tape if step >= steps]:
+            del self.tapes[self._slot_of_tape.pop(step)]
+
     def _tracked(self, actions: Iterable[Action]) -> Iterator[Action]:
         """Note what each action does to the snapshots before the consumer executes it."""
         for action in actions:
             match action:
-                case Snapshot(step, slot):
+                case Snapshot(step, slot, level):
                     self.standing[slot] = step
+                    self.level_of[slot] = level
                 case Discard(slot):
                     self.standing.pop(slot, None)
-                case Advance() | Record():
+                    self.level_of.pop(slot, None)
+                case Advance():
                     self._last = action
+                case Record(step, slot):
+                    self._last = action
+                    if slot is not None:
+                        self.tapes[slot] = step
+                        self._slot_of_tape[step] = slot
+                case Reverse(step) if step in self._slot_of_tape:
+                    del self.tapes[self._slot_of_tape.pop(step)]
                 case _:
                     pass
             yield action

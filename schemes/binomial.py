@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 
 from checkpointer.schemes.arguments import integer
+from checkpointer.schemes.cost import Cost
 
 
 def beta(c: int, r: int) -> int:
@@ -72,6 +73,41 @@ def advances(n: int, c: int) -> int:
     c = min(c, n - 1)
     r = repetitions(n, c)
     return r * n - math.comb(c + r, r - 1)
+
+
+def writes(n: int, c: int) -> int:
+    """The fewest snapshots written by a schedule of the fewest advances, the one of the initial state included. O(r).
+
+    Blocks of beta(c, r) steps need beta(c-1, r), one for each of their parts that is reversed without another
+    snapshot. Up to the point where a part of a block's length is left over, further steps make these parts longer
+    and need none. (Read off the optimal values of the recurrence, with which the tests compare it.)
+
+    >>> writes(15, 5), writes(10**9, 100)
+    (9, 903439354)
+    """
+    if n < 2:
+        return n
+    c = min(c, n - 1)
+    r = repetitions(n, c)
+    return max(beta(c - 1, r - 1), n - beta(c, r - 1))
+
+
+def binomial_cost(n: int, c: int) -> Cost:
+    """What Revolve's two sweeps over n steps with c snapshots cost, in closed form."""
+    taken, peak = writes(n, c), min(c, max(n - 1, 1), n)
+    return Cost(
+        steps=n,
+        advances=advances(n, c),
+        reversals=n,
+        snapshots=taken,
+        restores=max(n - 1, 0),
+        discards=taken,
+        tapes=0,
+        peak=peak,
+        writes=(taken,),
+        reads=(max(n - 1, 0),),
+        peaks=(peak,),
+    )
 
 
 def snapshot_steps(start: int, stop: int, slots: int) -> Iterator[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from checkpointer.schemes.actions import Action, Advance, Discard, Record, Snapshot
 from checkpointer.schemes.base import Schedule
@@ -18,6 +18,8 @@ class PlacedSchedule(Schedule):
     places : iterable of (int, int)
         The snapshots as pairs (step, slot), by rising step, the first at step 0. May be endless. A snapshot
         whose slot is occupied takes the place of the one in it, which stands until then.
+    level : function, optional
+        The level of a slot; 0 for all unless given. The reverse sweep below is the one of levels that cost the same.
 
     >>> schedule = PlacedSchedule(steps=4, slots=2, places=[(0, 0), (2, 1)])
     >>> for action in schedule.forward():
@@ -29,9 +31,16 @@ class PlacedSchedule(Schedule):
     Record(step=3)
     """
 
-    def __init__(self, steps: int | None, slots: int | None, places: Iterable[tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        steps: int | None,
+        slots: int | None,
+        places: Iterable[tuple[int, int]],
+        level: Callable[[int], int] = lambda slot: 0,
+    ) -> None:
         super().__init__(steps, slots)
         self._places = places
+        self._level = level
 
     def first_sweep(self) -> Iterator[Action]:
         """The snapshots in their places, and the steps between them."""
@@ -46,9 +55,16 @@ class PlacedSchedule(Schedule):
                 yield Advance(position, step)
             if slot in self.standing:
                 yield Discard(slot)
-            yield Snapshot(step, slot)
+            yield Snapshot(step, slot, self._level(slot))
             position = step
         yield from _run_out(position, last)
+
+    def reverse_sweep(self) -> Iterator[Action]:
+        """Binomial between the snapshots that stand, each slot on its level."""
+        for action in super().reverse_sweep():
+            if isinstance(action, Snapshot):
+                action = Snapshot(action.step, action.slot, self._level(action.slot))
+            yield action
 
 
 def _run_out(position: int, last: int | None) -> Iterator[Action]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from checkpointer.errors import ScheduleError
 from checkpointer.schemes.actions import Action, Advance, Discard, Restore, Reverse, Snapshot
 from checkpointer.schemes.binomial import snapshot_steps
 
 
-def reverse_from(standing: Mapping[int, int], end: int, slots: int) -> Iterator[Action]:
-    """Reverse the steps end - 1, ..., 0, binomially between the snapshots that stand.
+def reverse_from(
+    standing: Mapping[int, int], end: int, slots: int, *, start: int = 0, taken: Collection[int] = ()
+) -> Iterator[Action]:
+    """Reverse the steps end - 1, ..., start, binomially between the snapshots that stand.
 
     The stretch between two standing snapshots is reversed optimally with its own slot and all that are
     empty by then. No snapshot is given up before its stretch is done: where they stand badly, that could
@@ -24,6 +26,10 @@ def reverse_from(standing: Mapping[int, int], end: int, slots: int) -> Iterator[
         The number of steps to reverse.
     slots : int
         How many snapshots may be held at once, those that stand included.
+    start : int
+        The last step to reverse.
+    taken : collection of int
+        Slots that hold something else, such as tapes.
 
     Raises
     ------
@@ -37,28 +43,8 @@ def reverse_from(standing: Mapping[int, int], end: int, slots: int) -> Iterator[
      Restore(step=0, slot=0), Discard(slot=0), Reverse(step=0)]
     """
     stack = sorted((step, slot) for slot, step in standing.items())
-    empty = _empty_slots(standing, min(slots, max(end, len(standing))))
-    yield from reverse_stretch(stack, 0, end, empty)
-
-
-def reverse_stretch(stack: list[tuple[int, int]], start: int, end: int, empty: list[int]) -> Iterator[Action]:
-    """Reverse the steps end - 1, ..., start, which have slots of their own.
-
-    Parameters
-    ----------
-    stack : list of (int, int)
-        The snapshots that stand in the stretch and are to be used up, as pairs (step, slot) by rising step. The
-        list is used up with them.
-    start, end : int
-        The stretch.
-    empty : list of int
-        The slots that may be filled, the one to take next at the end. Slots that become empty are added to it.
-
-    Raises
-    ------
-    ScheduleError
-        If no snapshot stands from which a step could be recomputed.
-    """
+    most = len(taken) + max(end - start, len(standing))
+    empty = _empty_slots({*standing, *taken}, min(slots, most))
     while stack:
         step, slot = stack[-1]
         if step >= end:
@@ -93,7 +79,7 @@ def _advance_to(last: int, stack: list[tuple[int, int]], empty: list[int]) -> It
     yield Advance(position, last)
 
 
-def _empty_slots(standing: Mapping[int, int], slots: int) -> list[int]:
+def _empty_slots(standing: Collection[int], slots: int) -> list[int]:
     """The slots that may still be filled, the one to take next at the end."""
     numbers = [slot for slot in range(slots) if slot not in standing]
     return numbers[: max(slots - len(standing), 0)][::-1]

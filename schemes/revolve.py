@@ -7,7 +7,8 @@ from itertools import chain, count
 
 from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.base import Schedule, Scheme
-from checkpointer.schemes.binomial import snapshot_steps
+from checkpointer.schemes.binomial import binomial_cost, snapshot_steps
+from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.placed import PlacedSchedule
 
 
@@ -51,3 +52,7 @@ class Revolve(Scheme):
     def slots(self, steps: int) -> int:
         """The most snapshots that are ever held at once by a loop of ``steps`` steps."""
         return min(self.snapshots, max(steps - 1, 1), steps)
+
+    def closed_cost(self, steps: int) -> Cost:
+        """What a loop of ``steps`` steps costs, in O(r) integer operations."""
+        return binomial_cost(self.known_length(steps), self.snapshots)

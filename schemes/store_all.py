@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import count
 
 from checkpointer.schemes.base import Schedule, Scheme
+from checkpointer.schemes.binomial import binomial_cost
+from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.placed import PlacedSchedule
 
 
@@ -37,3 +39,7 @@ class StoreAll(Scheme):
         One fewer are, if the length is known at the start, since the last step is then recorded at once.
         """
         return steps
+
+    def closed_cost(self, steps: int) -> Cost:
+        """What a loop of ``steps`` steps costs, at once."""
+        return binomial_cost(self.known_length(steps), max(steps - 1, 1))

@@ -11,7 +11,7 @@ from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.base import Schedule, Scheme
 from checkpointer.schemes.binomial import snapshot_steps
 from checkpointer.schemes.placed import PlacedSchedule
-from checkpointer.schemes.reversal import reverse_stretch
+from checkpointer.schemes.reversal import reverse_from
 
 
 @dataclass(frozen=True)
@@ -90,21 +90,15 @@ class _TwoLevelSchedule(PlacedSchedule):
         end = self.steps - self.recorded
         if self.recorded:
             yield Reverse(end)
-        snapshots = sorted((step, slot) for slot, step in self.standing.items())
-        on_disk = [(step, slot) for step, slot in snapshots if self._level(slot)]
-        in_memory = [
-            (step, slot) for step, slot in snapshots if not self._level(slot)
-        ]  # all of the last period
-        while on_disk:
-            start, slot = on_disk.pop()
-            stack = [(start, slot), *in_memory]
-            yield from reverse_stretch(stack, start, end, self._empty(end - start, in_memory))
-            end, in_memory = min(start, end), []
-
-    def _empty(self, length: int, in_memory: list[tuple[int, int]]) -> list[int]:
-        """The slots of memory that a period may still fill, the one to take next at the end."""
-        held = {slot for _, slot in in_memory}
-        return [slot for slot in range(self._scheme.in_memory(length)) if slot not in held][::-1]
+        on_disk = {step: slot for slot, step in self.standing.items() if self._level(slot)}
+        period = {
+            slot: step for slot, step in self.standing.items() if not self._level(slot)
+        }  # all of the last one
+        for start in sorted(on_disk, reverse=True):
+            period[on_disk[start]] = start
+            slots = 1 + self._scheme.in_memory(end - start)
+            yield from reverse_from(period, end, slots, start=start)
+            end, period = min(start, end), {}
 
 
 def _places(scheme: TwoLevel, steps: int | None) -> Iterator[tuple[int, int]]:

@@ -21,8 +21,11 @@ class Session(ABC):
         self._keys: set[int] = set()
         self._closed = False
 
-    def save(self, key: int, snapshot: object) -> None:
+    def save(self, key: int, snapshot: object, level: int = 0) -> None:
         """Keep ``snapshot`` under ``key``.
+
+        ``level`` is where a schedule of several levels wants it: 0 for memory, 1 for a disk, and so on. It makes a
+        difference to a storage of several kinds (`TieredStorage`) only.
 
         The caller does not change the snapshot afterwards: it may be kept as it is, without a copy.
 
@@ -34,7 +37,7 @@ class Session(ABC):
         self._refuse_closed("save")
         if key in self._keys:
             raise StorageError(f"a snapshot stands under key {key}: discard it before another is saved there")
-        self._save(key, snapshot)
+        self._save(key, snapshot, level)
         self._keys.add(key)
 
     def load(self, key: int) -> object:
@@ -82,7 +85,7 @@ class Session(ABC):
         self.close()
 
     @abstractmethod
-    def _save(self, key: int, snapshot: object) -> None: ...
+    def _save(self, key: int, snapshot: object, level: int) -> None: ...
 
     @abstractmethod
     def _load(self, key: int) -> object: ...

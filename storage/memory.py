@@ -29,7 +29,7 @@ class MemorySession(Session):
         super().__init__()
         self._snapshots: dict[int, object] = {}
 
-    def _save(self, key: int, snapshot: object) -> None:
+    def _save(self, key: int, snapshot: object, level: int) -> None:
         self._snapshots[key] = snapshot
 
     def _load(self, key: int) -> object:

@@ -17,12 +17,12 @@ def {name}(loop):
         match action:
             case {Advance}(start, stop):
                 loop.advance(start, stop)
-            case {Snapshot}(step, slot):
-                loop.save(step, slot)
+            case {Snapshot}(step, slot, level):
+                loop.save(step, slot, level)
             case {Discard}(slot):
                 loop.discard(slot)
-            case {Record}(step):
-                loop.record(step)
+            case {Record}(step, slot):
+                loop.record(step, slot)
 '''
 
 _REVERSE = '''\
@@ -34,8 +34,10 @@ def {name}(loop, adjoint):
                 loop.restore(step, slot)
             case {Advance}(start, stop):
                 loop.advance(start, stop)
-            case {Snapshot}(step, slot):
-                loop.save(step, slot)
+            case {Snapshot}(step, slot, level):
+                loop.save(step, slot, level)
+            case {Record}(step, slot):
+                loop.record(step, slot)
             case {Reverse}(step):
                 adjoint = loop.pullback(step, adjoint)
             case {Discard}(slot):

@@ -77,7 +77,7 @@ class WatchedSession(Session):
         self.watched = watched
         self.inner = MemoryStorage().session()
 
-    def save(self, key, snapshot):
+    def save(self, key, snapshot, level):
         gc.collect()
         self.watched.alive.add(snapshot)
         self.watched.most = max(self.watched.most, len(self.watched.alive))

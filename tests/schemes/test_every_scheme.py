@@ -25,6 +25,7 @@ from checkpointer.schemes import (
     Snapshot,
     StoreAll,
     TwoLevel,
+    predict,
     simulate,
 )
 
@@ -136,6 +137,12 @@ def test_a_million_steps_stream_in_little_memory(scheme):
 
 def test_a_million_steps_are_reversed():
     assert simulate(Revolve(1000), 10**6).reversals == 10**6
+
+
+@pytest.mark.parametrize("scheme", ALL_SCHEMES, ids=repr)
+def test_predicted_costs_are_those_of_the_executed_schedule(scheme):
+    for steps in (*range(41), 200, 365):
+        assert predict(scheme, steps) == simulate(scheme, steps), steps
 
 
 def test_an_absurd_number_of_snapshots_costs_no_memory():

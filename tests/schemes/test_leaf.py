@@ -1,4 +1,4 @@
-"""schemes/ and storage/ import the standard library and the errors, and nothing else."""
+"""schemes/ and storage/ import the standard library, NumPy and the errors, and nothing else."""
 
 import ast
 import importlib
@@ -18,4 +18,6 @@ def test_imports(folder):
                 names = [node.module]
             for name in names:
                 own = name == "checkpointer.errors" or name.startswith(f"checkpointer.{folder}.")
-                assert own or name.split(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}"
+                assert own or name.split(".")[0] in {"numpy", *sys.stdlib_module_names}, (
+                    f"{path.name} imports {name}"
+                )

@@ -38,8 +38,66 @@ REVERSE = [Reverse(2), Restore(1, 1), Discard(1), Reverse(1), Restore(0, 0), Dis
 
 
 def test_the_script_as_it_should_be():
-    cost = Cost(steps=3, advances=2, reversals=3, snapshots=2, restores=2, discards=2, peak=2)
+    cost = Cost(
+        steps=3,
+        advances=2,
+        reversals=3,
+        snapshots=2,
+        restores=2,
+        discards=2,
+        tapes=0,
+        peak=2,
+        writes=(2,),
+        reads=(2,),
+        peaks=(2,),
+    )
     assert simulate(Script(3, FORWARD, REVERSE), 3) == cost
+
+
+KEPT = [S0, Advance(0, 1), Record(1, slot=1), Record(2)]
+KEPT_REVERSE = [Reverse(2), Reverse(1), Restore(0, 0), Discard(0), Reverse(0)]
+
+
+def test_kept_tapes():
+    cost = simulate(Script(3, KEPT, KEPT_REVERSE), 3)
+    assert (cost.advances, cost.reversals, cost.tapes, cost.snapshots, cost.peak) == (1, 3, 1, 1, 2)
+    assert cost.peaks == (2,)
+
+
+def test_levels_are_counted_apart():
+    forward = [Snapshot(0, 0, 2), Advance(0, 1), S1, Advance(1, 2), Record(2)]
+    cost = simulate(Script(3, forward, REVERSE), 3)
+    assert cost.writes == cost.reads == cost.peaks == (1, 0, 1)
+    assert (
+        cost.seconds(step=1, reverse=10, write=[100, 0, 1000], read=[0, 0, 10_000]) == 2 + 30 + 1100 + 10_000
+    )
+    assert cost.seconds(step=1, reverse=10) == 32
+
+
+class OnePerLevel(Scheme):
+    """Says that it holds one snapshot on each of two levels; the test's schedule decides whether that is true."""
+
+    def __init__(self, level):
+        self.level = level
+
+    def schedule(self, steps):
+        return Script(
+            steps, [S0, Advance(0, 1), Snapshot(1, 1, self.level), Advance(1, 2), Record(2)], REVERSE
+        )
+
+    def slots(self, steps):
+        return 2
+
+    def slots_by_level(self, steps):
+        return 1, 1
+
+
+def test_a_scheme_must_keep_its_promise_on_each_level():
+    assert simulate(OnePerLevel(1), 3).peaks == (1, 1)
+    with pytest.raises(ScheduleError, match="no more than 1 snapshots may be held on level 0"):
+        simulate(OnePerLevel(0), 3)
+    with pytest.raises(ScheduleError, match="no more than 0 snapshots may be held on level 2"):
+        simulate(OnePerLevel(2), 3)
 
 
 def without(actions, *removed):
@@ -52,6 +110,24 @@ def instead(actions, old, *new):
 
 
 BROKEN = {
+    "a tape in an occupied slot": (
+        [S0, Advance(0, 1), Record(1, slot=0), Record(2)],
+        KEPT_REVERSE,
+        "slot 0 holds the state before step 0; discard that first",
+    ),
+    "two tapes of one step": (
+        [S0, Advance(0, 1), Record(1, slot=1), Record(2)],
+        [Reverse(2), Restore(0, 0), Advance(0, 1), Record(1, slot=2)],
+        "a tape of step 1 stands in slot 1 already",
+    ),
+    "a tape discarded": (KEPT, [Reverse(2), Discard(1)], "which only its Reverse uses up"),
+    "a tape restored": (KEPT, [Reverse(2), Restore(1, 1)], "which only its Reverse uses up"),
+    "left over beside a tape": (
+        [S0, Record(0, slot=1), Advance(1, 2), Record(2)],
+        [Reverse(2), Restore(0, 0), Advance(0, 1), Reverse(1), Reverse(0)],
+        "snapshots are left over after the reverse sweep: step 0 in slot 0",
+    ),
+    "a level below memory": ([Snapshot(0, 0, -1)], REVERSE, "levels count from 0"),
     "restored, never stored": (
         without(FORWARD, S1),
         without(REVERSE, Discard(1)),

@@ -82,7 +82,7 @@ def test_a_storage_is_a_value():
 class FullSession(Session):
     """A storage that has no room."""
 
-    def _save(self, key, snapshot):
+    def _save(self, key, snapshot, level):
         raise StorageError("the disk is full")
 
     def _load(self, key):

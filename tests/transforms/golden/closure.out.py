@@ -52,12 +52,12 @@ def outer_inner_loop1_forward(loop):
         match action:
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
             case Discard(slot):
                 loop.discard(slot)
-            case Record(step):
-                loop.record(step)
+            case Record(step, slot):
+                loop.record(step, slot)
 
 
 def outer_inner_loop1_reverse(loop, adjoint):
@@ -68,8 +68,10 @@ def outer_inner_loop1_reverse(loop, adjoint):
                 loop.restore(step, slot)
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
+            case Record(step, slot):
+                loop.record(step, slot)
             case Reverse(step):
                 adjoint = loop.pullback(step, adjoint)
             case Discard(slot):

@@ -50,12 +50,12 @@ def search_loop1_forward(loop):
         match action:
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
             case Discard(slot):
                 loop.discard(slot)
-            case Record(step):
-                loop.record(step)
+            case Record(step, slot):
+                loop.record(step, slot)
 
 
 def search_loop1_reverse(loop, adjoint):
@@ -66,8 +66,10 @@ def search_loop1_reverse(loop, adjoint):
                 loop.restore(step, slot)
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
+            case Record(step, slot):
+                loop.record(step, slot)
             case Reverse(step):
                 adjoint = loop.pullback(step, adjoint)
             case Discard(slot):
@@ -103,12 +105,12 @@ def only_else_loop1_forward(loop):
         match action:
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
             case Discard(slot):
                 loop.discard(slot)
-            case Record(step):
-                loop.record(step)
+            case Record(step, slot):
+                loop.record(step, slot)
 
 
 def only_else_loop1_reverse(loop, adjoint):
@@ -119,8 +121,10 @@ def only_else_loop1_reverse(loop, adjoint):
                 loop.restore(step, slot)
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
+            case Record(step, slot):
+                loop.record(step, slot)
             case Reverse(step):
                 adjoint = loop.pullback(step, adjoint)
             case Discard(slot):

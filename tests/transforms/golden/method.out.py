@@ -25,12 +25,12 @@ def Solver___call___loop1_forward(loop):
         match action:
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
             case Discard(slot):
                 loop.discard(slot)
-            case Record(step):
-                loop.record(step)
+            case Record(step, slot):
+                loop.record(step, slot)
 
 
 def Solver___call___loop1_reverse(loop, adjoint):
@@ -41,8 +41,10 @@ def Solver___call___loop1_reverse(loop, adjoint):
                 loop.restore(step, slot)
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
+            case Record(step, slot):
+                loop.record(step, slot)
             case Reverse(step):
                 adjoint = loop.pullback(step, adjoint)
             case Discard(slot):
@@ -56,12 +58,12 @@ def Solver_total_loop1_forward(loop):
         match action:
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
             case Discard(slot):
                 loop.discard(slot)
-            case Record(step):
-                loop.record(step)
+            case Record(step, slot):
+                loop.record(step, slot)
 
 
 def Solver_total_loop1_reverse(loop, adjoint):
@@ -72,8 +74,10 @@ def Solver_total_loop1_reverse(loop, adjoint):
                 loop.restore(step, slot)
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
+            case Record(step, slot):
+                loop.record(step, slot)
             case Reverse(step):
                 adjoint = loop.pullback(step, adjoint)
             case Discard(slot):

@@ -59,12 +59,12 @@ def run_loop1_forward(loop):
         match action:
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
             case Discard(slot):
                 loop.discard(slot)
-            case Record(step):
-                loop.record(step)
+            case Record(step, slot):
+                loop.record(step, slot)
 
 
 def run_loop1_reverse(loop, adjoint):
@@ -75,8 +75,10 @@ def run_loop1_reverse(loop, adjoint):
                 loop.restore(step, slot)
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
+            case Record(step, slot):
+                loop.record(step, slot)
             case Reverse(step):
                 adjoint = loop.pullback(step, adjoint)
             case Discard(slot):
@@ -90,12 +92,12 @@ def run_loop2_forward(loop):
         match action:
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
             case Discard(slot):
                 loop.discard(slot)
-            case Record(step):
-                loop.record(step)
+            case Record(step, slot):
+                loop.record(step, slot)
 
 
 def run_loop2_reverse(loop, adjoint):
@@ -106,8 +108,10 @@ def run_loop2_reverse(loop, adjoint):
                 loop.restore(step, slot)
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
+            case Record(step, slot):
+                loop.record(step, slot)
             case Reverse(step):
                 adjoint = loop.pullback(step, adjoint)
             case Discard(slot):

@@ -14,12 +14,12 @@ def loop1_forward(loop):
         match action:
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
             case Discard(slot):
                 loop.discard(slot)
-            case Record(step):
-                loop.record(step)
+            case Record(step, slot):
+                loop.record(step, slot)
 
 
 def loop1_reverse(loop, adjoint):
@@ -30,8 +30,10 @@ def loop1_reverse(loop, adjoint):
                 loop.restore(step, slot)
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
+            case Record(step, slot):
+                loop.record(step, slot)
             case Reverse(step):
                 adjoint = loop.pullback(step, adjoint)
             case Discard(slot):
@@ -63,12 +65,12 @@ def loop2_forward(loop):
         match action:
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
             case Discard(slot):
                 loop.discard(slot)
-            case Record(step):
-                loop.record(step)
+            case Record(step, slot):
+                loop.record(step, slot)
 
 
 def loop2_reverse(loop, adjoint):
@@ -79,8 +81,10 @@ def loop2_reverse(loop, adjoint):
                 loop.restore(step, slot)
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
+            case Record(step, slot):
+                loop.record(step, slot)
             case Reverse(step):
                 adjoint = loop.pullback(step, adjoint)
             case Discard(slot):
@@ -94,12 +98,12 @@ def helper_loop1_forward(loop):
         match action:
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
             case Discard(slot):
                 loop.discard(slot)
-            case Record(step):
-                loop.record(step)
+            case Record(step, slot):
+                loop.record(step, slot)
 
 
 def helper_loop1_reverse(loop, adjoint):
@@ -110,8 +114,10 @@ def helper_loop1_reverse(loop, adjoint):
                 loop.restore(step, slot)
             case Advance(start, stop):
                 loop.advance(start, stop)
-            case Snapshot(step, slot):
-                loop.save(step, slot)
+            case Snapshot(step, slot, level):
+                loop.save(step, slot, level)
+            case Record(step, slot):
+                loop.record(step, slot)
             case Reverse(step):
                 adjoint = loop.pullback(step, adjoint)
             case Discard(slot):

@@ -1,0 +1,84 @@
+"""Several storages, one for each level of a schedule."""
+
+from __future__ import annotations
+
+from checkpointer.errors import ArgumentError
+from checkpointer.storage.base import Session, Storage
+
+
+class TieredStorage(Storage):
+    """Keep the snapshots of each level of a schedule in a storage of its own, the fastest first.
+
+    For the schemes of several levels: memory and disk for `Multistage`, `DiskRevolve` and their kin. A level for
+    which there is no storage is kept in the last one.
+
+    Parameters
+    ----------
+    *storages : Storage
+        One for level 0, one for level 1, and so on.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none, or one is no storage.
+
+    >>> from checkpointer.storage.memory import MemoryStorage
+    >>> with TieredStorage(MemoryStorage(), MemoryStorage()).session() as session:
+    ...     session.save(0, "a state", level=0)
+    ...     session.save(1, "another", level=1)
+    ...     session.load(1), len(session)
+    ('another', 2)
+    """
+
+    def __init__(self, *storages: Storage) -> None:
+        if not storages:
+            raise ArgumentError("TieredStorage: at least one storage is needed, one for each level")
+        for storage in storages:
+            if not isinstance(storage, Storage):
+                raise ArgumentError(
+                    f"TieredStorage: every argument must be a Storage, such as MemoryStorage(), but one is {storage!r}"
+                )
+        self.storages = storages
+
+    def session(self) -> Session:
+        """A new, empty session of each storage for one run of one loop."""
+        return TieredSession(self.storages)
+
+    def __repr__(self) -> str:
+        return f"TieredStorage({', '.join(map(repr, self.storages))})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TieredStorage) and self.storages == other.storages
+
+    def __hash__(self) -> int:
+        return hash(self.storages)
+
+
+class TieredSession(Session):
+    """A session for each level, and the level of each key."""
+
+    def __init__(self, storages: tuple[Storage, ...]) -> None:
+        super().__init__()
+        self._sessions: list[Session] = []
+        self._of: dict[int, Session] = {}
+        try:
+            for storage in storages:
+                self._sessions.append(storage.session())
+        except BaseException:
+            self._close()
+            raise
+
+    def _save(self, key: int, snapshot: object, level: int) -> None:
+        session = self._sessions[min(level, len(self._sessions) - 1)]
+        session.save(key, snapshot)
+        self._of[key] = session
+
+    def _load(self, key: int) -> object:
+        return self._of[key].load(key)
+
+    def _discard(self, key: int) -> None:
+        self._of.pop(key).discard(key)
+
+    def _close(self) -> None:
+        for session in self._sessions:
+            session.close()
