@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count
 
 from checkpointer.errors import ArgumentError
 from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.base import Schedule, Scheme
-from checkpointer.schemes.binomial import snapshot_steps, stack_counts
+from checkpointer.schemes.binomial import binomial_cost, snapshot_steps, stack_counts
+from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.placed import PlacedSchedule
 
 
@@ -46,9 +47,9 @@ class Multistage(Scheme):
     Advance(start=0, stop=4)
     Snapshot(step=4, slot=1, level=1)
     Advance(start=4, stop=7)
-    Snapshot(step=7, slot=2, level=0)
+    Snapshot(step=7, slot=2)
     Advance(start=7, stop=9)
-    Record(step=9, slot=None)
+    Record(step=9)
     """
 
     snapshots: int
@@ -79,6 +80,22 @@ class Multistage(Scheme):
         slots = self.slots(steps)
         in_memory = min(self.snapshots, slots)
         return in_memory, slots - in_memory
+
+    def closed_cost(self, steps: int) -> Cost:
+        """What a loop of ``steps`` steps costs, in O(c * r) integer operations for c slots and r repetitions."""
+        binomial = binomial_cost(self.known_length(steps), self._total)
+        memory, disk = self.slots_by_level(steps)
+        if disk == 0:
+            return binomial
+        in_memory = self.in_memory(steps)
+        writes, reads = (
+            (
+                sum(counts[slot] for slot in in_memory),
+                sum(n for slot, n in enumerate(counts) if slot not in in_memory),
+            )
+            for counts in stack_counts(steps, self._total)
+        )
+        return replace(binomial, writes=writes, reads=reads, peaks=(memory, disk))
 
     def in_memory(self, steps: int) -> frozenset[int]:
         """The positions of the stack, which are the slots, that live in memory; of equally busy ones, the highest."""

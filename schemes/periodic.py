@@ -10,6 +10,8 @@ from checkpointer.errors import ArgumentError
 from checkpointer.schemes.actions import Action
 from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.base import Schedule, Scheme
+from checkpointer.schemes.cost import Cost
+from checkpointer.schemes.periods import cost_of_periods
 from checkpointer.schemes.placed import PlacedSchedule
 
 
@@ -85,6 +87,11 @@ class Periodic(Scheme):
         # shorter, and the other periods find the slots of those that are done. A loop that ends early, or whose length
         # is not known, is reversed like one that is a step longer and whose last step was recorded.
         return -(-steps // period) + max(period - 3, 0)
+
+    def closed_cost(self, steps: int) -> Cost:
+        """What a loop of ``steps`` steps costs, at once."""
+        period = max(self.length(self.known_length(steps)), 1)
+        return cost_of_periods(steps, period, max(min(period, steps) - 2, 0), level=0, placed=False)
 
     def length(self, steps: int) -> int:
         """The number of steps in a period of a loop of ``steps`` steps; the last one may have fewer."""

@@ -10,6 +10,8 @@ from checkpointer.schemes.actions import Action, Reverse
 from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.base import Schedule, Scheme
 from checkpointer.schemes.binomial import snapshot_steps
+from checkpointer.schemes.cost import Cost
+from checkpointer.schemes.periods import cost_of_periods
 from checkpointer.schemes.placed import PlacedSchedule
 from checkpointer.schemes.reversal import reverse_from
 
@@ -44,7 +46,7 @@ class TwoLevel(Scheme):
     >>> unknown = simulate(TwoLevel(period=25, snapshots=5), 250, length_known=False)
     >>> known = simulate(TwoLevel(period=25, snapshots=5), 250)
     >>> unknown.advances + 250, known.advances + 250, known.writes, known.peaks
-    (920, 895, (80, 10), (5, 10))
+    (920, 895, (170, 10), (5, 10))
     """
 
     period: int
@@ -69,6 +71,10 @@ class TwoLevel(Scheme):
     def slots_by_level(self, steps: int) -> tuple[int, ...]:
         """The most that are ever held at once in memory, and on disk."""
         return self.in_memory(min(steps, self.period)), -(-steps // self.period)
+
+    def closed_cost(self, steps: int) -> Cost:
+        """What a loop of ``steps`` steps costs, in O(c * r) integer operations for c slots and r repetitions."""
+        return cost_of_periods(self.known_length(steps), self.period, self.snapshots, level=1, placed=True)
 
     def in_memory(self, length: int) -> int:
         """The snapshots in memory while a period of this length is reversed."""

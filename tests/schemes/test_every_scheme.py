@@ -261,6 +261,7 @@ WITH_EXAMPLES = [
     "multistage",
     "online",
     "periodic",
+    "periods",
     "placed",
     "reversal",
     "revolve",
