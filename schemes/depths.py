@@ -25,14 +25,27 @@ class Depths:
         self._ended = False
 
     def upto(self, depth: int) -> list[int]:
-        """The numbers at the depths 0, ..., depth; fewer, where only zeros follow. Not to be changed."""
+        """The numbers at the depths 0, ..., depth; fewer, where only zeros follow."""
+        self._look(depth)
+        return self._known[: depth + 1]
+
+    def at(self, depth: int) -> int:
+        """The number at a depth."""
+        self._look(depth)
+        return self._known[depth] if depth < len(self._known) else 0
+
+    def end_before(self, depth: int) -> bool:
+        """Whether only zeros are left from a depth on."""
+        self._look(depth)
+        return len(self._known) <= depth
+
+    def _look(self, depth: int) -> None:
         while len(self._known) <= depth and not self._ended:
             number = next(self._numbers, None)
             if number is None:
                 self._ended = True
             else:
                 self._known.append(number)
-        return self._known[: depth + 1]
 
 
 def room_for_chains(blocks: Depths, slots: int, depth: int) -> int:
@@ -49,7 +62,7 @@ def chain_starts(blocks: Depths, slots: int, chains: int) -> Iterator[int]:
     room = 0
     for depth in count():
         before, room = room, room_for_chains(blocks, slots, depth)
-        if chains <= before or (room == before and len(blocks.upto(depth)) <= depth):
+        if chains <= before or (room == before and blocks.end_before(depth)):
             return  # all have started, or no more can
         yield min(chains, room) - before
 
@@ -61,8 +74,10 @@ def added_blocks(starts: Depths, reads: int) -> Iterator[int]:
     [0, 3, 5, 2]
     """
     yield 0
+    chains = 0
     for depth in count(1):
-        here = min(sum(starts.upto(depth - 1)), reads)
+        chains += starts.at(depth - 1)
+        here = min(chains, reads)
         if here == 0:
             return
         yield here
@@ -76,7 +91,6 @@ def summed(one: Depths, other: Depths) -> Iterator[int]:
     [1, 4, 5]
     """
     for depth in count():
-        here = [*one.upto(depth)[depth:], *other.upto(depth)[depth:]]
-        if not here:
+        if one.end_before(depth) and other.end_before(depth):
             return
-        yield sum(here)
+        yield one.at(depth) + other.at(depth)

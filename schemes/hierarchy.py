@@ -33,6 +33,9 @@ from checkpointer.schemes.depths import Depths, added_blocks, chain_starts, room
 from checkpointer.schemes.lagrange import Tier, Worth
 
 
+_ENDLESS = 1 << 200
+
+
 class Counts(NamedTuple):
     """How many chains a tier has, and how many reads, each of which adds a block."""
 
@@ -104,17 +107,28 @@ class Hierarchy:
             yield starts, added, blocks
             slots = self.slots(level - 1)
 
-    def capacity(self, blocks: Sequence[int], slope: int) -> int:
-        """The most steps that blocks, numbered by depth, can have if none costs more than ``slope``."""
-        return sum(number * beta(self.memory, slope - depth) for depth, number in enumerate(blocks))
+    def capacity(self, blocks: Depths, slope: int) -> int:
+        """The most steps that blocks can have if none costs more than ``slope``."""
+        return sum(n * beta(self.memory, slope - depth) for depth, n in enumerate(blocks.upto(slope)))
+
+    def slope(self, blocks: Depths, steps: int) -> int:
+        """The most that one of so many steps costs in these blocks, if they have the best lengths."""
+        return _first(lambda slope: self.capacity(blocks, slope) >= steps, 0, _ENDLESS, 0)
+
+    def advances(self, blocks: Depths, steps: int) -> int:
+        """What so many steps cost in these blocks, if they have the best lengths."""
+        slope = self.slope(blocks, steps)
+        earned = sum(n * beta(self.memory + 1, slope - 1 - d) for d, n in enumerate(blocks.upto(slope)))
+        return slope * steps - earned
 
 
 @dataclass
 class _Candidates:
-    """Numbers to be tried, by a rising index from ``least`` to ``most``."""
+    """Numbers to be tried, by a rising index from ``least`` to ``most``; ``near`` is where to begin."""
 
     least: int
     most: int
+    near: int
     number: Callable[[int], int] = int
 
 
@@ -154,9 +168,13 @@ class _Search:
         def go(chains: int) -> None:
             self._reads(level, chains, starts(chains), fixed + write * (chains - stored), blocks, counts)
 
-        # Without memory, each step but one needs a read, and so a chain.
-        least = int(stored or (self._hierarchy.memory == 0 and level == 1 and self._left(counts) > 0))
-        candidates = _Candidates(least, self._steps - 1)
+        most = self._steps - 1
+        if self._hierarchy.memory == 0 and level == 1:  # each step but one needs a read, and so a chain
+            least = int(stored or self._left(counts) > 0)
+            near = min(most, room_for_chains(blocks, slots, 3))
+        else:
+            least = near = int(stored)
+        candidates = _Candidates(least, most, near)
         if write == 0:  # more never harm
             candidates = self._by_depth(lambda depth: room_for_chains(blocks, slots, depth))
         self._outward(candidates, bound, go)
@@ -183,9 +201,9 @@ class _Search:
         if self._hierarchy.memory == 0 and level == 1:
             go(left)
             return
-        candidates = _Candidates(0, left if chains else 0)
+        candidates = _Candidates(0, left if chains else 0, 0)
         if read == 0 and chains:  # more never harm
-            candidates = self._by_depth(lambda depth: sum(sum(starts.upto(at)) for at in range(depth)))
+            candidates = self._by_depth(lambda depth: sum((depth - at) * n for at, n in enumerate(starts.upto(depth))))
         self._outward(candidates, bound, go)
 
     def _left(self, counts: Sequence[Counts]) -> int:
@@ -198,7 +216,7 @@ class _Search:
         most, limit = 0, repetitions(self._steps, memory) if memory else self._steps
         while most < limit and number(most) < min(number(most + 1), self._steps):
             most += 1
-        return _Candidates(0, most, number)
+        return _Candidates(0, most, 0, number)
 
     def _outward(
         self, candidates: _Candidates, bound: Callable[[int], int], go: Callable[[int], None]
@@ -209,9 +227,10 @@ class _Search:
         def at(index: int) -> int:
             return bound(candidates.number(index))
 
-        first = _first(lambda index: at(index + 1) >= at(index), candidates.least, candidates.most)
+        least, most = candidates.least, candidates.most
+        first = _first(lambda index: at(index + 1) >= at(index), least, most, candidates.near)
         go(candidates.number(first))
-        for indices in (range(first + 1, candidates.most + 1), range(first - 1, candidates.least - 1, -1)):
+        for indices in (range(first + 1, most + 1), range(first - 1, least - 1, -1)):
             for index in indices:
                 if not self._may_improve(at(index)):
                     break
@@ -238,29 +257,47 @@ class _Search:
         starts : Depths, optional
             Chains of the next slower tier whose reads are not counted yet.
         """
-        worth, period = self._worth, self._worth.period
+        worth = self._worth
+        if level == 0 and (starts is None or starts.end_before(0)):
+            return fixed + worth.scale * self._hierarchy.advances(blocks, self._steps)
 
         @cache
         def dual(index: int) -> int:
-            depth = index // period
-            trees = worth.trees(level, index)[index::-period]
-            value = fixed + worth.scaled_price(index) * self._steps - sum(map(mul, blocks.upto(depth), trees))
+            value = fixed + worth.scaled_price(index) * self._steps
+            value -= _dot(blocks, worth.trees(level, index), index, worth.period)
             if starts is not None:
-                chains = worth.chains(level + 1, index)[index::-period]
-                value -= sum(map(mul, starts.upto(depth), chains))
+                value -= _dot(starts, worth.chains(level + 1, index), index, worth.period)
             return value
 
-        self._index = _nearest(lambda index: dual(index + 1) <= dual(index), self._index)
+        self._index = _first(lambda index: dual(index + 1) <= dual(index), 0, _ENDLESS, self._index)
         return dual(self._index)
 
 
-def _first(holds: Callable[[int], bool], least: int, most: int) -> int:
-    """The first index from least on for which a condition holds that holds from then on; most, if none does."""
-    low, step = least, 1
-    while low + step < most and not holds(low + step - 1):
-        low += step
-        step *= 2
-    high = min(low + step, most)
+def _dot(numbers: Depths, table: Sequence[int], index: int, period: int) -> int:
+    """What things are worth in all, of which there are so many at each depth. A depth lowers the price by 1."""
+    known = numbers.upto(index // period)
+    end = index - period * len(known)
+    return sum(map(mul, known, table[index : end if end >= 0 else None : -period]))
+
+
+def _first(holds: Callable[[int], bool], least: int, most: int, near: int) -> int:
+    """The first index from ``least`` on for which a condition holds that holds from then on; ``most``, if none does.
+
+    The search starts near an index, with steps that grow.
+    """
+    step = 1
+    if near >= most or holds(near):
+        high = min(near, most)
+        while high - step >= least and holds(high - step):
+            high -= step
+            step *= 2
+        low = max(high - step + 1, least)
+    else:
+        low = near + 1
+        while low + step < most and not holds(low + step - 1):
+            low += step
+            step *= 2
+        high = min(low + step - 1, most)
     while low < high:
         middle = (low + high) // 2
         if holds(middle):
@@ -270,23 +307,12 @@ def _first(holds: Callable[[int], bool], least: int, most: int) -> int:
     return low
 
 
-def _nearest(holds: Callable[[int], bool], near: int) -> int:
-    """The first index from 0 on for which a condition holds that holds from then on, looked for near an index."""
-    step = 1
-    if not holds(near):
-        return _first(holds, near + 1, 1 << 200)
-    while near >= step and holds(near - step):
-        near -= step
-        step *= 2
-    return _first(holds, max(near - step + 1, 0), near)
-
-
 def _trimmed(hierarchy: Hierarchy, steps: int, slots: int, counts: Sequence[Counts]) -> Shape:
     """The shape without what no step needs: reads and writes that cost nothing are counted too generously."""
     blocks = [Depths(iter([1])), *(layer[2] for layer in hierarchy.layers(slots, counts))][-1]
-    slope = _first(lambda s: hierarchy.capacity(blocks.upto(s), s) >= steps, 0, 1 << 200)
+    slope = hierarchy.slope(blocks, steps)
     deepest = sum(blocks.upto(slope)[slope:])
-    needed = steps - hierarchy.capacity(blocks.upto(slope - 1), slope - 1) if slope else 1
+    needed = steps - hierarchy.capacity(blocks, slope - 1)
     spare = max(deepest - needed, 0)
     trimmed = []
     for level, (starts, added, _) in zip(range(len(counts), 0, -1), hierarchy.layers(slots, counts), strict=True):

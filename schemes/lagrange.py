@@ -114,8 +114,7 @@ class Worth:
     def _memory_tree(self, index: int) -> int:
         """The conjugate of `advances`: beta(c + 1, p - 1) at an integer price p, and linear in between."""
         whole, part = divmod(index, self.period)
-        value = beta(self._memory + 1, whole - 1) + self._fractions[part] * beta(self._memory, whole)
-        return int(value * self.scale)
+        return self.scale * beta(self._memory + 1, whole - 1) + self._scaled[part] * beta(self._memory, whole)
 
     def _tier_tree(self, level: int, index: int) -> int:
         """A block without the level, and every chain of it that is worth its write."""
