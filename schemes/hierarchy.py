@@ -32,7 +32,6 @@ from checkpointer.schemes.binomial import beta, repetitions
 from checkpointer.schemes.depths import Depths, added_blocks, chain_starts, room_for_chains, summed
 from checkpointer.schemes.lagrange import Tier, Worth
 
-
 _ENDLESS = 1 << 200
 
 
@@ -64,7 +63,7 @@ class Hierarchy:
     >>> from fractions import Fraction
     >>> two = Hierarchy(3, [Tier(slots=4, write=Fraction(2), read=Fraction(2))])
     >>> two.best(50, level=1, slots=4, stored=False)
-    Shape(counts=(Counts(chains=1, reads=4),), slope=4)
+    Shape(counts=(Counts(chains=4, reads=4),), slope=3)
     """
 
     def __init__(self, memory: int, tiers: Sequence[Tier]) -> None:
@@ -72,6 +71,11 @@ class Hierarchy:
         self.tiers = tuple(tiers)
         self.worth = Worth(memory, tiers)
         self.unit = self.worth.scale // lcm(*(cost.denominator for tier in tiers for cost in tier[1:]))
+
+    @property
+    def levels(self) -> int:
+        """The number of tiers, and so the level of the slowest."""
+        return len(self.tiers)
 
     def slots(self, level: int) -> int:
         """The slots of a tier, or of the memory, which is level 0."""
@@ -203,7 +207,9 @@ class _Search:
             return
         candidates = _Candidates(0, left if chains else 0, 0)
         if read == 0 and chains:  # more never harm
-            candidates = self._by_depth(lambda depth: sum((depth - at) * n for at, n in enumerate(starts.upto(depth))))
+            candidates = self._by_depth(
+                lambda depth: sum((depth - at) * n for at, n in enumerate(starts.upto(depth)))
+            )
         self._outward(candidates, bound, go)
 
     def _left(self, counts: Sequence[Counts]) -> int:
@@ -315,7 +321,9 @@ def _trimmed(hierarchy: Hierarchy, steps: int, slots: int, counts: Sequence[Coun
     needed = steps - hierarchy.capacity(blocks, slope - 1)
     spare = max(deepest - needed, 0)
     trimmed = []
-    for level, (starts, added, _) in zip(range(len(counts), 0, -1), hierarchy.layers(slots, counts), strict=True):
+    for level, (starts, added, _) in zip(
+        range(len(counts), 0, -1), hierarchy.layers(slots, counts), strict=True
+    ):
         here = added.upto(slope)
         if hierarchy.tiers[level - 1].read == 0 and len(here) > slope:
             dropped = min(spare, here[slope])

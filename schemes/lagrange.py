@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import NamedTuple
 
 from checkpointer.schemes.binomial import beta
@@ -57,7 +58,7 @@ class Worth:
 
     >>> worth = Worth(2, [Tier(slots=3, write=Fraction(2), read=Fraction(2))])
     >>> [worth.price(index) for index in range(4)]
-    [Fraction(0, 1), Fraction(1, 3), Fraction(5, 6), Fraction(1, 1)]
+    [Fraction(0, 1), Fraction(1, 3), Fraction(1, 1), Fraction(4, 3)]
     """
 
     def __init__(self, memory: int, tiers: Sequence[Tier]) -> None:
@@ -66,10 +67,10 @@ class Worth:
         self._fractions = [Fraction(0)]
         self._rebuild()
         for level, tier in enumerate(tiers):
-            self._add_kink(lambda index, level=level: self.tree(level, index), tier.read)
+            self._add_kink(partial(self.tree, level), tier.read)
             self._tiers.append(tier)
             self._rebuild()
-            self._add_kink(lambda index, level=level: self.chain(level + 1, index), tier.write)
+            self._add_kink(partial(self.chain, level + 1), tier.write)
             self._rebuild()
 
     def price(self, index: int) -> Fraction:
@@ -141,7 +142,9 @@ class Worth:
         """Empty tables, for a grid or a list of tiers that has changed."""
         self.period = len(self._fractions)
         costs = [cost for tier in self._tiers for cost in (tier.write, tier.read)]
-        self.scale = math.lcm(*(f.denominator for f in self._fractions)) * math.lcm(*(c.denominator for c in costs))
+        self.scale = math.lcm(*(f.denominator for f in self._fractions)) * math.lcm(
+            *(c.denominator for c in costs)
+        )
         self._scaled = [int(fraction * self.scale) for fraction in self._fractions]
         self.values = [Values([], [], 0, 0)]
         for tier in self._tiers:

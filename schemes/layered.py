@@ -58,6 +58,17 @@ class LayeredSchedule(Schedule):
             yield Reverse(end - 1)
             end -= 1
 
+    def _last_part(self, start: int, part: Part) -> Iterator[Action]:
+        """The steps of the first sweep from ``start`` on, up to the last, which is recorded.
+
+        Where they are one step only, the state before it is stored if it is the initial one: the loop may be left without
+        a tape, and no other state stands that the step could be reversed from.
+        """
+        if start == 0 and part.length == 1:
+            yield self._snapshot(0, part)
+        yield from self._advance_through(start, part.fresh())
+        yield Record(start + part.length - 1)
+
     def _advance_through(self, start: int, part: Part) -> Iterator[Action]:
         """From the current state before ``start`` to the one before the part's last step, with snapshots on the way."""
         while part.length > 1:
@@ -91,10 +102,5 @@ class OptimalSchedule(LayeredSchedule):
 
     def first_sweep(self) -> Iterator[Action]:
         """The first way through all steps, the last of which is recorded."""
-        assert self.steps is not None
-        if self.steps == 0:
-            return
-        if self.steps == 1:  # where the loop is left before it is recorded, it must be reversed from a snapshot
-            yield self._snapshot(0, self._part)
-        yield from self._advance_through(0, self._part.fresh())
-        yield Record(self.steps - 1)
+        if self.steps:
+            yield from self._last_part(0, self._part)
