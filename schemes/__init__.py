@@ -4,6 +4,7 @@ from checkpointer.schemes.actions import Action, Advance, Discard, Record, Resto
 from checkpointer.schemes.base import Schedule, Scheme
 from checkpointer.schemes.binomial import advances
 from checkpointer.schemes.cost import Cost
+from checkpointer.schemes.foreign import FromCheckpointSchedules
 from checkpointer.schemes.multistage import Multistage
 from checkpointer.schemes.online import Online
 from checkpointer.schemes.periodic import Periodic
@@ -24,6 +25,7 @@ __all__ = [
     "Advance",
     "Cost",
     "Discard",
+    "FromCheckpointSchedules",
     "Multistage",
     "Online",
     "Periodic",
