@@ -1,8 +1,10 @@
-"""What a loop costs that is reversed period by period, in closed form."""
+"""What a loop costs that is reversed stretch by stretch, in closed form."""
 
 from __future__ import annotations
 
-from checkpointer.schemes.binomial import advances, stack_counts
+from collections.abc import Iterable
+
+from checkpointer.schemes.binomial import advances, stack_counts, writes
 from checkpointer.schemes.cost import Cost
 
 
@@ -60,4 +62,45 @@ def cost_of_periods(steps: int, period: int, extra: int, *, level: int, placed: 
         writes=by_level[0],
         reads=by_level[1],
         peaks=by_level[2],
+    )
+
+
+def cost_from(standing: Iterable[int], steps: int, slots: int, taken: int) -> Cost:
+    """The cost of ``steps`` steps, told at the start, that are reversed by `reverse_from` on one level.
+
+    Parameters
+    ----------
+    standing : iterable of int
+        The steps before which snapshots stand at the end of the first sweep, which recorded the last step.
+    steps : int
+        Steps of the loop.
+    slots : int
+        Snapshots that may be held at once.
+    taken : int
+        Snapshots that the first sweep wrote.
+
+    >>> cost_from([0, 4], 8, slots=2, taken=3).advances
+    14
+    """
+    starts = sorted(standing)
+    ends = [*starts, steps - 1][1:]
+    again = 0
+    peak = len(starts)
+    for below, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        length, free = end - start, slots - below
+        again += advances(length, free)
+        taken += max(writes(length, free) - 1, 0)
+        peak = max(peak, below + min(free, max(length - 1, 1)))
+    return Cost(
+        steps=steps,
+        advances=max(steps - 1, 0) + again,
+        reversals=steps,
+        snapshots=taken,
+        restores=max(steps - 1, 0),
+        discards=taken,
+        tapes=0,
+        peak=peak,
+        writes=(taken,),
+        reads=(max(steps - 1, 0),),
+        peaks=(peak,),
     )
