@@ -68,6 +68,13 @@ def curve(method: Iterator[list[int]], c: int, longest: int) -> list[float]:
     return ratios
 
 
+def summary(ratios: list[float]) -> str:
+    worst = max(ratios)
+    return (
+        f"{100 * worst - 100:5.1f} {ratios.index(worst) + 2:8} {100 * sum(ratios) / len(ratios) - 100:6.2f}"
+    )
+
+
 def draw(curves: dict[int, tuple[list[float], list[float]]], file: Path) -> None:
     """One panel for each number of snapshots."""
     import matplotlib
@@ -101,19 +108,11 @@ def main() -> None:
     arguments = parser.parse_args()
     curves = {}
     print("advances above the optimum for a known length, in per cent, over 2 to", arguments.longest, "steps")
-    print(
-        f"{'snapshots':>9}  {'Online: worst':>13} {'(steps)':>8} {'mean':>6}  {'dynamic: worst':>14} {'(steps)':>8} {'mean':>6}"
-    )
+    print("           Online                     dynamic")
+    print("snapshots  worst  (steps)   mean      worst  (steps)   mean")
     for c in SNAPSHOTS:
         curves[c] = curve(ours(c), c, arguments.longest), curve(dynamic(c), c, arguments.longest)
-        cells = []
-        for ratios, width in zip(curves[c], (13, 14), strict=True):
-            worst = max(ratios)
-            mean = sum(ratios) / len(ratios)
-            cells.append(
-                f"{100 * worst - 100:{width}.1f} {ratios.index(worst) + 2:8} {100 * mean - 100:6.2f}"
-            )
-        print(f"{c:9}  {cells[0]}  {cells[1]}")
+        print(f"{c:9}  {'    '.join(summary(ratios) for ratios in curves[c])}")
     if arguments.plot:
         draw(curves, arguments.plot)
 
