@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 
 from checkpointer.errors import ArgumentError, ScheduleError
-from checkpointer.schemes.actions import Action, Advance, Discard, Record, Reverse, Snapshot
+from checkpointer.schemes.actions import Action, Advance, Discard, Record, Restore, Reverse, Snapshot
 from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.measurement import Measurement
@@ -245,23 +245,23 @@ class Schedule(ABC):
 
     def _tracked(self, actions: Iterable[Action]) -> Iterator[Action]:
         """Note what each action does to the snapshots before the consumer executes it."""
-        for action in actions:
-            match action:
-                case Snapshot(step, slot, level):
-                    self.standing[slot] = step
-                    self.level_of[slot] = level
-                case Discard(slot):
-                    self.standing.pop(slot, None)
-                    self.level_of.pop(slot, None)
-                case Advance():
-                    self._last = action
-                case Record(step, slot):
-                    self._last = action
-                    if slot is not None:
-                        self.tapes[slot] = step
-                        self._slot_of_tape[step] = slot
-                case Reverse(step) if step in self._slot_of_tape:
-                    del self.tapes[self._slot_of_tape.pop(step)]
-                case _:
-                    pass
+        for action in actions:  # often a million of them: a match would take twice as long
+            if isinstance(action, Restore):
+                pass
+            elif isinstance(action, Advance):
+                self._last = action
+            elif isinstance(action, Reverse):
+                if action.step in self._slot_of_tape:
+                    del self.tapes[self._slot_of_tape.pop(action.step)]
+            elif isinstance(action, Snapshot):
+                self.standing[action.slot] = action.step
+                self.level_of[action.slot] = action.level
+            elif isinstance(action, Discard):
+                self.standing.pop(action.slot, None)
+                self.level_of.pop(action.slot, None)
+            elif isinstance(action, Record):
+                self._last = action
+                if action.slot is not None:
+                    self.tapes[action.slot] = action.step
+                    self._slot_of_tape[action.step] = action.slot
             yield action
