@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 
 from checkpointer.errors import ArgumentError, ScheduleError
-from checkpointer.schemes.actions import Action, Advance, Discard, Record, Restore, Reverse, Snapshot
+from checkpointer.schemes.actions import Action, Advance, Discard, Record, Reverse, Snapshot
 from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.measurement import Measurement
@@ -244,24 +244,26 @@ class Schedule(ABC):
             del self.tapes[self._slot_of_tape.pop(step)]
 
     def _tracked(self, actions: Iterable[Action]) -> Iterator[Action]:
-        """Note what each action does to the snapshots before the consumer executes it."""
-        for action in actions:  # often a million of them: a match would take twice as long
-            if isinstance(action, Restore):
-                pass
+        """Note what each action does to the snapshots before the consumer executes it.
+
+        Every action of every stream passes here: isinstance, the most frequent first, is quicker than match.
+        """
+        standing, level_of, tapes, slot_of_tape = self.standing, self.level_of, self.tapes, self._slot_of_tape
+        for action in actions:
+            if isinstance(action, Reverse):
+                if action.step in slot_of_tape:
+                    del tapes[slot_of_tape.pop(action.step)]
             elif isinstance(action, Advance):
                 self._last = action
-            elif isinstance(action, Reverse):
-                if action.step in self._slot_of_tape:
-                    del self.tapes[self._slot_of_tape.pop(action.step)]
             elif isinstance(action, Snapshot):
-                self.standing[action.slot] = action.step
-                self.level_of[action.slot] = action.level
+                standing[action.slot] = action.step
+                level_of[action.slot] = action.level
             elif isinstance(action, Discard):
-                self.standing.pop(action.slot, None)
-                self.level_of.pop(action.slot, None)
+                standing.pop(action.slot, None)
+                level_of.pop(action.slot, None)
             elif isinstance(action, Record):
                 self._last = action
                 if action.slot is not None:
-                    self.tapes[action.slot] = action.step
-                    self._slot_of_tape[action.step] = action.slot
+                    tapes[action.slot] = action.step
+                    slot_of_tape[action.step] = action.slot
             yield action
