@@ -8,7 +8,7 @@ import pytest
 
 from checkpointer.errors import ArgumentError
 from checkpointer.schemes import Multistage, Online, Periodic, Revolve, StoreAll, TwoLevel, advances, simulate
-from checkpointer.schemes.binomial import beta, first_part, repetitions, writes
+from checkpointer.schemes.binomial import beta, first_part, repetitions, stack_counts, start_reads, writes
 
 # (n, c): plain forward steps and snapshots written, from independent implementations (algorithms.md).
 REFERENCE = {
@@ -118,6 +118,13 @@ def test_far_beyond_the_first_split_is_optimal(n, c):
 def test_long_schedules_cost_what_the_closed_form_says(n, c):
     cost = simulate(Revolve(c), n)
     assert (cost.advances, cost.snapshots) == (advances(n, c), writes(n, c))
+
+
+def test_reads_of_the_initial_state():
+    for c in range(1, 13):
+        for n in range(1, 150):
+            assert start_reads(n, c) == stack_counts(n, c)[1][0]
+    assert start_reads(0, 3) == 0
 
 
 def test_one_snapshot_is_quadratic():

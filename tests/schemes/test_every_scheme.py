@@ -163,6 +163,22 @@ def test_predicted_costs_are_those_of_the_executed_schedule(scheme):
         assert predict(scheme, steps) == simulate(scheme, steps), steps
 
 
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        *[Periodic(10), Periodic(period=10**6), TwoLevel(10**5, 100), TwoLevel(10**10, 10**10)],
+        *[Multistage(100, 900), Revolve(1000), StoreAll()],
+    ],
+    ids=repr,
+)
+def test_a_billion_steps_are_planned_at_once(scheme):
+    cost = predict(scheme, 10**9)
+    assert cost.reversals == 10**9
+    assert 10**9 - 1 <= cost.advances < 6 * 10**9
+    assert cost.peak <= scheme.slots(10**9)
+    assert sum(cost.writes) == cost.snapshots == cost.discards
+
+
 def test_an_absurd_number_of_snapshots_costs_no_memory():
     for kind in WITH_SNAPSHOTS:
         assert simulate(kind(10**15), 10).reversals == 10
