@@ -96,9 +96,9 @@ class _TwoLevelSchedule(PlacedSchedule):
         end = self.steps - self.recorded
         if self.recorded:
             yield Reverse(end)
-        on_disk = {step: slot for slot, step in self.standing.items() if self._level(slot)}
+        on_disk = {step: slot for slot, step in self.standing.items() if self.level(slot)}
         period = {
-            slot: step for slot, step in self.standing.items() if not self._level(slot)
+            slot: step for slot, step in self.standing.items() if not self.level(slot)
         }  # all of the last one
         for start in sorted(on_disk, reverse=True):
             period[on_disk[start]] = start
