@@ -4,15 +4,17 @@ from checkpointer.schemes.actions import Action, Advance, Discard, Record, Resto
 from checkpointer.schemes.base import Schedule, Scheme
 from checkpointer.schemes.binomial import advances
 from checkpointer.schemes.cost import Cost
+from checkpointer.schemes.multistage import Multistage
 from checkpointer.schemes.online import Online
 from checkpointer.schemes.periodic import Periodic
 from checkpointer.schemes.placed import PlacedSchedule
 from checkpointer.schemes.revolve import Revolve
 from checkpointer.schemes.simulator import predict, simulate
 from checkpointer.schemes.store_all import StoreAll
+from checkpointer.schemes.two_level import TwoLevel
 
 SCHEMES: dict[str, type[Scheme]] = {
-    scheme.__name__: scheme for scheme in (Revolve, Online, Periodic, StoreAll)
+    scheme.__name__: scheme for scheme in (Revolve, Online, Periodic, TwoLevel, Multistage, StoreAll)
 }
 """The schemes by the name under which a marker calls them."""
 
@@ -22,6 +24,7 @@ __all__ = [
     "Advance",
     "Cost",
     "Discard",
+    "Multistage",
     "Online",
     "Periodic",
     "PlacedSchedule",
@@ -33,6 +36,7 @@ __all__ = [
     "Scheme",
     "Snapshot",
     "StoreAll",
+    "TwoLevel",
     "advances",
     "predict",
     "simulate",

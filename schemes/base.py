@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
 
 from checkpointer.errors import ArgumentError, ScheduleError
 from checkpointer.schemes.actions import Action, Advance, Discard, Record, Reverse, Snapshot
@@ -19,10 +18,12 @@ class Scheme(ABC):
     Attributes
     ----------
     online : bool
-        Whether `schedule` accepts None, that is, a loop whose length only its end will tell.
+        Whether `schedule` accepts None, that is, a loop whose length only its end will tell. Most schemes say so once,
+        for the class; where it depends on the arguments, as for `Periodic`, the class says False, and an instance that
+        does accept None says True.
     """
 
-    online: ClassVar[bool] = False
+    online: bool = False
 
     @abstractmethod
     def schedule(self, steps: int | None) -> Schedule:

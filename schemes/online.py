@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.base import Schedule, Scheme
@@ -59,7 +58,7 @@ class Online(Scheme):
     """
 
     snapshots: int
-    online: ClassVar[bool] = True
+    online = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "snapshots", integer(self.snapshots, "snapshots", "Online", 1))
