@@ -1,0 +1,262 @@
+"""Which scheme for a loop: each kind with as many snapshots as a budget holds, and what it costs.
+
+A kind is one small function from a `Budget` to a scheme that uses it well, or to the reason why there is none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import checkpointer.schemes as schemes  # the names in it are looked up late: its members may use this module
+from checkpointer.schemes.base import Scheme
+from checkpointer.schemes.binomial import advances
+from checkpointer.schemes.cost import Cost
+from checkpointer.schemes.simulator import simulate
+
+COUNTED = 10_000
+"""The longest loop whose schedule is executed in the simulator to tell what it costs (0.3 s): longer ones need a closed form."""
+_STACKED = 50_000
+"""The most slots whose traffic the closed forms count one by one (0.5 s)."""
+_TABLED = 20_000
+"""The longest loop for which tables of optimal costs are filled in."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a loop may use, and what its parts take.
+
+    Attributes
+    ----------
+    steps : int
+        Steps of the loop.
+    snapshots, disk_snapshots : int
+        States that fit in memory, 1 or more, and on disk, 0 or more.
+    mixed_slots : int, optional
+        Things that fit in memory if each may be a state or the tape of a step; as many as ``snapshots`` unless given.
+    step, reverse, write, read : float
+        The time of a plain step, of a step under the tape and the way back through it, and of one state written to disk
+        and read from it; all in the same unit. Memory is written and read in no time.
+    """
+
+    steps: int
+    snapshots: int
+    disk_snapshots: int = 0
+    mixed_slots: int | None = None
+    step: float = 1.0
+    reverse: float = 4.0
+    write: float = 1.0
+    read: float = 1.0
+
+    def seconds(self, cost: Cost) -> float:
+        """The predicted time, in the budget's unit."""
+        levels = len(cost.peaks)
+        return cost.seconds(
+            step=self.step,
+            reverse=self.reverse,
+            write=(0.0, *[self.write] * levels),
+            read=(0.0, *[self.read] * levels),
+        )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A scheme that fits the budget, what it costs and how long that takes."""
+
+    scheme: Scheme
+    cost: Cost
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A scheme, as one writes it or by its name only, that does not fit the budget, or whose cost is not told quickly."""
+
+    scheme: str
+    reason: str
+
+
+def choices(budget: Budget, *, counted: int = COUNTED) -> tuple[list[Choice], list[LeftOut]]:
+    """Every kind of scheme within a budget, the quickest first, and what was left out.
+
+    Of two that take the same time, the one that holds less comes first.
+
+    Parameters
+    ----------
+    budget : Budget
+        What there is.
+    counted : int
+        The longest loop whose schedule is simulated where a scheme has no closed form.
+
+    >>> fitting, left_out = choices(Budget(steps=1000, snapshots=10))
+    >>> fitting[0].scheme, fitting[0].cost.advances
+    (Revolve(snapshots=10), 3636)
+    >>> next(why for why in left_out if why.scheme == "StoreAll()").reason
+    'holds 999 in memory, where 10 fit'
+    """
+    fitting, left_out = [], []
+    for name in [name for name in KINDS if name in schemes.SCHEMES]:
+        match considered(name, budget, counted=counted):
+            case Choice() as choice:
+                fitting.append(choice)
+            case LeftOut() as reason:
+                left_out.append(reason)
+    fitting.sort(key=lambda choice: (choice.seconds, choice.cost.peak))
+    return fitting, left_out
+
+
+def considered(name: str, budget: Budget, *, counted: int = COUNTED) -> Choice | LeftOut:
+    """One kind of scheme within a budget, by its name."""
+    scheme = KINDS[name](budget)
+    if isinstance(scheme, str):
+        return LeftOut(name, scheme)
+    cost = scheme.closed_cost(budget.steps)
+    if cost is None:
+        if budget.steps > counted:
+            return LeftOut(
+                repr(scheme),
+                f"has no closed form: its actions are counted for up to {counted} steps only",
+            )
+        cost = simulate(scheme, budget.steps)
+    excess = _excess(cost, budget)
+    return LeftOut(repr(scheme), excess) if excess else Choice(scheme, cost, budget.seconds(cost))
+
+
+def _excess(cost: Cost, budget: Budget) -> str:
+    """In words, how a scheme does not fit; empty if it does."""
+    room = _slots(budget) if cost.tapes else budget.snapshots
+    on_disk = sum(cost.peaks[1:])
+    if cost.peaks[0] > room:
+        return f"holds {cost.peaks[0]} in memory, where {room} fit"
+    if on_disk > budget.disk_snapshots:
+        return f"holds {on_disk} on disk, where {budget.disk_snapshots} fit"
+    return ""
+
+
+def _slots(budget: Budget) -> int:
+    return budget.snapshots if budget.mixed_slots is None else budget.mixed_slots
+
+
+def _useful(budget: Budget) -> int:
+    """The snapshots in memory that can be used at all."""
+    return min(budget.snapshots, max(budget.steps - 1, 1))
+
+
+def _made(name: str, *arguments: object, **named: object) -> Scheme:
+    make: Callable[..., Scheme] = schemes.SCHEMES[name]
+    return make(*arguments, **named)
+
+
+def _store_all(budget: Budget) -> Scheme | str:
+    return _made("StoreAll")
+
+
+def _revolve(budget: Budget) -> Scheme | str:
+    return _made("Revolve", snapshots=_useful(budget))
+
+
+def _online(budget: Budget) -> Scheme | str:
+    return _made("Online", snapshots=_useful(budget))
+
+
+def _mixed(budget: Budget) -> Scheme | str:
+    slots = min(_slots(budget), max(budget.steps - 1, 1))
+    return _made("Mixed", slots=slots) if slots else "no tape fits in memory"
+
+
+def _periodic(budget: Budget) -> Scheme | str:
+    """The shortest period whose starts and states fit: the more is held, the less is run again."""
+    steps, room = budget.steps, budget.snapshots
+    # With periods of p steps, ceil(steps / p) + max(p - 3, 0) are held. The smaller root, and some to each side of it,
+    # since the formula has corners and its smallest value may be the only one that fits.
+    half = (room + 3) / 2
+    root = half - math.sqrt(max(half**2 - steps, 0.0))
+    for period in range(max(math.floor(root) - 2, 1), math.ceil(root) + 6):
+        scheme = _made("Periodic", snapshots=-(-steps // period))
+        if scheme.slots(steps) <= room:
+            return scheme
+    least = _made("Periodic", snapshots=math.isqrt(steps) + 1).slots(steps)
+    return f"holds {least} in memory at the least, where {room} fit"
+
+
+def _two_level(budget: Budget) -> Scheme | str:
+    """The period that takes the least time, as `advances` and the disk's costs predict it."""
+    if not budget.disk_snapshots:
+        return _NO_DISK
+    steps, most = budget.steps, min(budget.snapshots, _STACKED)
+
+    def time(period: int) -> float:
+        periods = -(-steps // period)
+        again = periods * advances(min(period, steps), most + 1)
+        return again * budget.step + periods * (budget.write + 2 * budget.read)
+
+    shortest = -(-steps // budget.disk_snapshots)
+    periods = {shortest, steps}
+    while shortest < steps:
+        periods.add(shortest)
+        shortest += max(shortest // 3, 1)
+    period = min(sorted(periods), key=time)
+    return _made("TwoLevel", period=period, snapshots=min(most, max(period - 2, 0)))
+
+
+def _multistage(budget: Budget) -> Scheme | str:
+    """Memory is filled first."""
+    snapshots = _useful(budget)
+    on_disk = min(budget.disk_snapshots, max(budget.steps - 1, 1) - snapshots)
+    if not budget.disk_snapshots:
+        return _NO_DISK
+    if snapshots + on_disk > _STACKED:
+        return f"has {snapshots + on_disk} slots, and their traffic is counted for up to {_STACKED} only"
+    return _made("Multistage", snapshots=snapshots, disk_snapshots=on_disk)
+
+
+def _disk_revolve(budget: Budget) -> Scheme | str:
+    return _tabled(budget) or _made("DiskRevolve", _useful(budget), **_disk_costs(budget))
+
+
+def _periodic_disk_revolve(budget: Budget) -> Scheme | str:
+    return _tabled(budget) or _made("PeriodicDiskRevolve", _useful(budget), **_disk_costs(budget))
+
+
+def _h_revolve(budget: Budget) -> Scheme | str:
+    level: Callable[..., object] = vars(schemes)["Level"]
+    on_disk = min(budget.disk_snapshots, max(budget.steps - 1, 1))
+    return _tabled(budget) or _made(
+        "HRevolve", level(_useful(budget)), level(on_disk, **_disk_costs(budget))
+    )
+
+
+_NO_DISK = "no room on disk was given"
+
+
+def _tabled(budget: Budget) -> str:
+    """Why no table of optimal costs is filled in for a budget; empty if one is."""
+    if not budget.disk_snapshots:
+        return _NO_DISK
+    if budget.steps > _TABLED:
+        return f"fills in tables of optimal costs, here for up to {_TABLED} steps only"
+    return ""
+
+
+def _disk_costs(budget: Budget) -> dict[str, float]:
+    """In plain steps, with three digits: they are to be read."""
+    return {
+        name: float(f"{seconds / budget.step:.3g}")
+        for name, seconds in (("write", budget.write), ("read", budget.read))
+    }
+
+
+KINDS: dict[str, Callable[[Budget], Scheme | str]] = {
+    "Revolve": _revolve,
+    "Mixed": _mixed,
+    "Online": _online,
+    "Periodic": _periodic,
+    "TwoLevel": _two_level,
+    "Multistage": _multistage,
+    "HRevolve": _h_revolve,
+    "DiskRevolve": _disk_revolve,
+    "PeriodicDiskRevolve": _periodic_disk_revolve,
+    "StoreAll": _store_all,
+}
+"""Name -> the kind's function, those that are preferred where the time is the same first."""
