@@ -9,7 +9,8 @@ from checkpointer.errors import ScheduleError
 from checkpointer.schemes.actions import Action, Advance, Discard, Record, Restore, Reverse, Snapshot
 from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.base import Schedule, Scheme
-from checkpointer.schemes.mixed_arithmetic import first_part
+from checkpointer.schemes.cost import Cost
+from checkpointer.schemes.mixed_arithmetic import first_part, mixed_cost
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -62,9 +63,13 @@ class Mixed(Scheme):
         """The most states and kept tapes that are ever held at once by a loop of ``steps`` steps."""
         return min(self.held, max(steps - 1, 0))
 
+    def closed_cost(self, steps: int) -> Cost:
+        """What a loop of ``steps`` steps costs, in O(slots + r) integer operations, r the most often that a step is run."""
+        return mixed_cost(self.known_length(steps), self.held)
+
 
 class MixedSchedule(Schedule):
-    """The actions of `Mixed`, of which each takes O(log) integer operations and the memory of O(slots) numbers.
+    """The actions of `Mixed`: each takes O(log r + log slots) binomial coefficients, all of them the memory of its slots.
 
     What is held is a stack, and a thing's slot its height in it: snapshots, and above them tapes of all steps that follow,
     so that Record(k, slot) is always followed by Record(k + 1, ...) or Reverse(k + 1). When the tape of step k is pulled
@@ -90,11 +95,11 @@ class MixedSchedule(Schedule):
         """Pull back through the tapes, restore the snapshot below them, take up what it frees, and so on."""
         assert self.steps is not None  # set by finish
         end = self.steps
-        start = end - len(self.tapes) - self.recorded  # from there on, all steps have tapes
-        if self.tapes and min(self.tapes.values()) != start or not self._snapshots and start > 0:
+        if end > 0 and not self._last_can_be_reversed(end - 1):
             raise ScheduleError(
                 f"step {end - 1} cannot be reversed: the forward sweep asked for its tape, which was not kept"
             )
+        start = end - len(self.tapes) - self.recorded  # from there on, all steps have tapes
         while True:
             for step in range(end - 1, start - 1, -1):
                 yield Reverse(step)
@@ -107,6 +112,10 @@ class MixedSchedule(Schedule):
             else:
                 yield Restore(position, len(self._snapshots))
                 start = yield from self._to_last(position, end, stored=True)
+
+    def _last_can_be_reversed(self, last: int) -> bool:
+        """Whether the last step that ran has a tape, or a snapshot stands below it that no tape separates from it."""
+        return self.recorded or last in self.tapes.values() or bool(self._snapshots and not self.tapes)
 
     def _to_last(self, position: int, end: int, stored: bool = False) -> Generator[Action, None, int]:
         """Come from the current state before ``position`` to the one before ``end - 1``, and fill the slots.

@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpointer.errors import ArgumentError, ScheduleError
-from checkpointer.schemes import Advance, Discard, Record, Restore, Reverse, Snapshot, advances, simulate
+from checkpointer.schemes import (
+    Advance,
+    Discard,
+    Record,
+    Restore,
+    Reverse,
+    Snapshot,
+    advances,
+    predict,
+    simulate,
+)
 from checkpointer.schemes.mixed import Mixed
 from checkpointer.schemes.mixed_arithmetic import first_part, steps_run
 
@@ -53,7 +63,7 @@ def forward_until(schedule, end):
     position = 0
     for action in schedule.forward():
         match action:
-            case Advance(start, stop):
+            case Advance(_, stop):
                 position = min(stop, end)
             case Record(step) if step < end:
                 position = step + 1
@@ -131,7 +141,15 @@ def test_steps_run_refuses(n, s):
 
 def test_ten_steps_with_three_slots():
     assert actions_of(Mixed(3), 10, 10) == [
-        *(Snapshot(0, 0), Advance(0, 4), Snapshot(4, 1), Advance(4, 7), Snapshot(7, 2), Advance(7, 9), Record(9)),
+        *(
+            Snapshot(0, 0),
+            Advance(0, 4),
+            Snapshot(4, 1),
+            Advance(4, 7),
+            Snapshot(7, 2),
+            Advance(7, 9),
+            Record(9),
+        ),
         *(Reverse(9), Restore(7, 2), Discard(2), Record(7, 2), Reverse(8), Reverse(7)),
         *(Restore(4, 1), Discard(1), Record(4, 1), Record(5, 2), Reverse(6), Reverse(5), Reverse(4)),
         *(Restore(0, 0), Discard(0), Record(0, 0), Record(1, 1), Record(2, 2)),
@@ -161,8 +179,21 @@ def test_streams_run_as_few_steps_as_they_can(s):
 @pytest.mark.parametrize(("n", "s"), [(3000, 2), (3000, 10), (10_000, 1000), (5000, 60)])
 def test_longer_streams(n, s):
     cost = simulate(Mixed(s), n)
+    assert cost == predict(Mixed(s), n)
     assert cost.advances + cost.reversals == steps_run(n, s)
     assert cost.peak == s
+
+
+def test_predicted_costs_are_those_of_the_executed_schedule():
+    for s in range(1, 13):
+        for n in (*range(61), 200, 365):
+            assert predict(Mixed(s), n) == simulate(Mixed(s), n), (n, s)
+
+
+def test_a_billion_steps_are_planned():
+    cost = predict(Mixed(1000), 10**9)
+    assert cost.advances + cost.reversals == steps_run(10**9, 1000)
+    assert cost.restores + cost.tapes == 10**9 - 1
 
 
 @pytest.mark.parametrize("s", range(1, 9))
@@ -190,19 +221,32 @@ def test_longer_loops(s, n, data):
     assert cost.reversals == cost.steps == (n if end is None else end)
 
 
-def test_the_iterator_may_end_after_any_action():
-    """What was asked for last, and did not happen, is not counted on; what stands beyond the end is discarded."""
+def test_the_loop_may_end_in_any_action():
+    """Before what it asks for, or after; what stands beyond the end is discarded, what did not happen not counted on."""
     for s in (1, 2, 3, 6):
-        for asked in range(len(list(Mixed(s).schedule(20).forward())) + 1):
-            schedule = Mixed(s).schedule(20)
-            forward = schedule.forward()
-            taken = [next(forward) for _ in range(asked)]
-            last = [action for action in taken if isinstance(action, Advance | Record)][-1:]
-            end = last[0].start if isinstance(last[0], Advance) else last[0].step
-            schedule.finish(end, recorded=False)
-            reversed_steps = [action.step for action in schedule.reverse() if isinstance(action, Reverse)]
-            assert reversed_steps == list(range(end))[::-1]
-            assert schedule.standing == schedule.tapes == {}
+        actions = list(Mixed(s).schedule(20).forward())
+        for asked in range(1, len(actions) + 1):
+            for happened in (False, True):
+                schedule = Mixed(s).schedule(20)
+                forward = schedule.forward()
+                for _ in range(asked):
+                    next(forward)
+                end, recorded = end_in(actions[:asked], happened)
+                schedule.finish(end, recorded)
+                back = list(schedule.reverse())
+                assert [a.step for a in back if isinstance(a, Reverse)] == list(range(end))[::-1]
+                assert schedule.standing == schedule.tapes == {}
+
+
+def end_in(actions, happened):
+    """How many steps have run if the last action that runs steps has happened, or has not; whether it recorded."""
+    for action in reversed(actions):
+        match action:
+            case Advance(start, stop):
+                return (stop if happened else start), False
+            case Record(step, slot):
+                return step + happened, happened and slot is None
+    return 0, False
 
 
 def check_arrays(stream, end):
