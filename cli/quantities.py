@@ -1,8 +1,12 @@
-"""What an option may be, besides what click knows: counts, sizes, speeds and times, as people write them."""
+"""What an option may be, besides what click knows: counts, sizes, speeds and times, as people write them.
+
+Each is a function from the text to the value that raises click.BadParameter; click adds the name of the option.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
 import click
@@ -10,78 +14,74 @@ import click
 from checkpointer.errors import ArgumentError
 from checkpointer.sizes import parse_size
 
+_MOST = 10**18
 
-class Count(click.ParamType):
-    """A whole number, also as ``1e6`` or ``1_000_000``."""
 
-    name = "count"
+def count(least: int) -> Callable[[str], int]:
+    """A whole number, also as ``1e6`` or ``1_000_000``.
 
-    def __init__(self, least: int, most: int = 10**18) -> None:
-        self._least = least
-        self._most = most
+    >>> count(1)("1e6")
+    1000000
+    """
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number as an int."""
+    def convert(text: str) -> int:
         try:
-            number = Decimal(str(value))
+            number = Decimal(text)
         except InvalidOperation:
             number = Decimal("nan")
-        if not number.is_finite() or not self._least <= number <= self._most or number != int(number):
-            self.fail(
-                f"{value!r} is not a whole number, {self._least} or more, such as 1000, 1_000 or 1e3", param, ctx
+        if not number.is_finite() or not least <= number <= _MOST or number != int(number):
+            raise click.BadParameter(
+                f"{text!r} is not a whole number, {least} or more, such as 1000, 1_000 or 1e3"
             )
         return int(number)
 
-
-class Size(click.ParamType):
-    """A number of bytes; the text is kept beside it, to tell units of 1000 from those of 1024."""
-
-    name = "size"
-
-    def __init__(self, least: int = 1) -> None:
-        self._least = least
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The size in bytes."""
-        return _size(self, value, self._least, param, ctx)
+    return convert
 
 
-class Speed(click.ParamType):
-    """Bytes in a second: a size, with or without ``/s`` behind it."""
+def size(least: int) -> Callable[[str], int]:
+    """A number of bytes.
 
-    name = "speed"
+    >>> size(1)("2 GiB")
+    2147483648
+    """
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The speed in bytes per second."""
-        text = value.strip().removesuffix("/s") if isinstance(value, str) else value
-        return _size(self, text, 1, param, ctx)
-
-
-class Time(click.ParamType):
-    """A number of seconds."""
-
-    name = "seconds"
-
-    def __init__(self, *, positive: bool) -> None:
-        self._positive = positive
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The time as a float."""
+    def convert(text: str) -> int:
         try:
-            seconds = float(str(value))
+            return parse_size(text, least=least)
+        except ArgumentError:
+            more = ", more than nothing" if least else ""
+            raise click.BadParameter(f"{text!r} is not a size such as 2GiB, 500MB or 1.5e9{more}") from None
+
+    return convert
+
+
+def speed(text: str) -> int:
+    """Bytes in a second: a size, with or without ``/s`` behind it.
+
+    >>> speed("500 MB/s")
+    500000000
+    """
+    try:
+        return parse_size(text.strip().removesuffix("/s"), least=1)
+    except ArgumentError:
+        raise click.BadParameter(f"{text!r} is not a speed such as 500MB/s or 1.5e9") from None
+
+
+def time(*, positive: bool) -> Callable[[str], float]:
+    """A number of seconds.
+
+    >>> time(positive=True)("2e-3")
+    0.002
+    """
+
+    def convert(text: str) -> float:
+        try:
+            seconds = float(text)
         except ValueError:
             seconds = math.nan
-        if not (math.isfinite(seconds) and (seconds > 0 or (seconds == 0 and not self._positive))):
-            least = "more than 0" if self._positive else "0 or more"
-            self.fail(f"{value!r} is not a number of seconds, {least}, such as 0.02", param, ctx)
+        if not math.isfinite(seconds) or seconds < 0 or (positive and seconds == 0):
+            least = "more than 0" if positive else "0 or more"
+            raise click.BadParameter(f"{text!r} is not a number of seconds, {least}, such as 0.02")
         return seconds
 
-
-def _size(
-    kind: click.ParamType, value: object, least: int, param: click.Parameter | None, ctx: click.Context | None
-) -> int:
-    try:
-        return parse_size(value, least=least)
-    except ArgumentError:
-        more = ", more than nothing" if least else ""
-        kind.fail(f'{value!r} is not a size such as "2 GiB", 500MB or 1.5e9{more}', param, ctx)
+    return convert

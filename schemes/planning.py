@@ -16,7 +16,7 @@ from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.simulator import simulate
 
 COUNTED = 10_000
-"""The longest loop whose schedule is executed in the simulator to tell what it costs (0.3 s): longer ones need a closed form."""
+"""The longest loop whose schedule is executed in the simulator to tell what it costs (0.3 s)."""
 _STACKED = 50_000
 """The most slots whose traffic the closed forms count one by one (0.5 s)."""
 _TABLED = 20_000
@@ -30,7 +30,7 @@ class Budget:
     Attributes
     ----------
     steps : int
-        Steps of the loop.
+        Steps of the loop, 1 or more.
     snapshots, disk_snapshots : int
         States that fit in memory, 1 or more, and on disk, 0 or more.
     mixed_slots : int, optional
@@ -67,6 +67,11 @@ class Choice:
     scheme: Scheme
     cost: Cost
     seconds: float
+
+    @property
+    def recompute_factor(self) -> float:
+        """How often a step is run on average: (advances + reversals) / steps."""
+        return (self.cost.advances + self.cost.reversals) / self.cost.steps
 
 
 @dataclass(frozen=True)
@@ -222,9 +227,7 @@ def _periodic_disk_revolve(budget: Budget) -> Scheme | str:
 def _h_revolve(budget: Budget) -> Scheme | str:
     level: Callable[..., object] = vars(schemes)["Level"]
     on_disk = min(budget.disk_snapshots, max(budget.steps - 1, 1))
-    return _tabled(budget) or _made(
-        "HRevolve", level(_useful(budget)), level(on_disk, **_disk_costs(budget))
-    )
+    return _tabled(budget) or _made("HRevolve", level(_useful(budget)), level(on_disk, **_disk_costs(budget)))
 
 
 _NO_DISK = "no room on disk was given"

@@ -1,0 +1,92 @@
+"""A plan: a budget, and the schemes that fit it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from checkpointer.schemes.planning import Budget, Choice, LeftOut
+from checkpointer.sizes import show_size
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A budget, what a state and a tape take in it, and what there is to choose from.
+
+    Attributes
+    ----------
+    budget : Budget
+        In slots and times.
+    state_size, tape_size, memory, disk : int or None
+        In bytes; None where nobody said.
+    seconds : bool
+        Whether times are in seconds; else they are in plain steps.
+    fitting, left_out : list
+        The schemes, the quickest first.
+    """
+
+    budget: Budget
+    state_size: int | None
+    tape_size: int | None
+    memory: int | None
+    disk: int | None
+    seconds: bool
+    fitting: list[Choice]
+    left_out: list[LeftOut]
+
+    @property
+    def best(self) -> Choice | None:
+        """The quickest, of those that keep tapes only if it is known what a tape takes."""
+        sure = (choice for choice in self.fitting if not choice.cost.tapes or self.tape_size is not None)
+        return next(sure, None)
+
+    def bytes_held(self, choice: Choice) -> tuple[int, int] | None:
+        """The most bytes in memory and on disk; None where nobody said how large a state is."""
+        if self.state_size is None:
+            return None
+        peaks = choice.cost.peaks
+        thing = max(self.state_size, self.tape_size or 0) if choice.cost.tapes else self.state_size
+        return peaks[0] * thing, sum(peaks[1:]) * self.state_size
+
+    def show_size(self, size: int) -> str:
+        """A number of bytes in the units that the user chose: of 1000s if all that was given is a multiple of it."""
+        given = [self.state_size, self.tape_size, self.memory, self.disk]
+        return show_size(size, binary=any(some % 1000 for some in given if some))
+
+    def as_object(self) -> dict[str, object]:
+        """What `--json` prints. Times are in ``time_unit``; what is unknown is null."""
+        budget = self.budget
+        return {
+            "steps": budget.steps,
+            "snapshots": budget.snapshots,
+            "disk_snapshots": budget.disk_snapshots,
+            "state_bytes": self.state_size,
+            "tape_bytes": self.tape_size,
+            "time_unit": "s" if self.seconds else "steps",
+            "step_time": budget.step,
+            "reverse_time": budget.reverse,
+            "write_time": budget.write,
+            "read_time": budget.read,
+            "best": repr(self.best.scheme) if self.best else None,
+            "schemes": [self._choice_as_object(choice) for choice in self.fitting],
+            "left_out": [{"scheme": out.scheme, "reason": out.reason} for out in self.left_out],
+        }
+
+    def _choice_as_object(self, choice: Choice) -> dict[str, object]:
+        cost = choice.cost
+        held = self.bytes_held(choice) or (None, None)
+        return {
+            "scheme": repr(choice.scheme),
+            "advances": cost.advances,
+            "reversals": cost.reversals,
+            "recompute_factor": choice.recompute_factor,
+            "memory_slots": cost.peaks[0],
+            "disk_slots": sum(cost.peaks[1:]),
+            "memory_bytes": held[0],
+            "disk_bytes": held[1],
+            "tapes": cost.tapes,
+            "memory_writes": cost.writes[0],
+            "memory_reads": cost.reads[0],
+            "disk_writes": sum(cost.writes[1:]),
+            "disk_reads": sum(cost.reads[1:]),
+            "time": choice.seconds,
+        }
