@@ -78,7 +78,9 @@ counted: the live state, its adjoint, and the tape of the step that is being rev
     help="Instead: of the disk, in bytes per second.",
     show_default="1GB/s; a step per state if its size or the step's time is not given",
 )
-@click.option("--read-speed", type=speed, metavar="SIZE", help="As for writes.", show_default="that of writes")
+@click.option(
+    "--read-speed", type=speed, metavar="SIZE", help="As for writes.", show_default="that of writes"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print an object instead of a table.")
 @click.option(
     "--plot",

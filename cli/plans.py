@@ -39,6 +39,12 @@ class Plan:
         sure = (choice for choice in self.fitting if not choice.cost.tapes or self.tape_size is not None)
         return next(sure, None)
 
+    def mixed_slots(self, snapshots: int) -> int | None:
+        """How many states or tapes fit where so many states do; None where nobody said how large a tape is."""
+        if self.state_size is None or self.tape_size is None:
+            return None
+        return snapshots * self.state_size // max(self.state_size, self.tape_size)
+
     def bytes_held(self, choice: Choice) -> tuple[int, int] | None:
         """The most bytes in memory and on disk; None where nobody said how large a state is."""
         if self.state_size is None:
@@ -47,10 +53,15 @@ class Plan:
         thing = max(self.state_size, self.tape_size or 0) if choice.cost.tapes else self.state_size
         return peaks[0] * thing, sum(peaks[1:]) * self.state_size
 
-    def show_size(self, size: int) -> str:
-        """A number of bytes in the units that the user chose: of 1000s if all that was given is a multiple of it."""
+    @property
+    def binary(self) -> bool:
+        """Whether the user counts bytes in units of 1024: not all that was given is a multiple of 1000."""
         given = [self.state_size, self.tape_size, self.memory, self.disk]
-        return show_size(size, binary=any(some % 1000 for some in given if some))
+        return any(some % 1000 for some in given if some)
+
+    def show_size(self, size: int) -> str:
+        """A number of bytes in the units of the user's."""
+        return show_size(size, binary=self.binary)
 
     def as_object(self) -> dict[str, object]:
         """What `--json` prints. Times are in ``time_unit``; what is unknown is null."""
