@@ -16,15 +16,28 @@ from checkpointer.errors import (
 from checkpointer.hook import install_import_hook
 from checkpointer.markers import checkpointed
 from checkpointer.replay import replaying
-from checkpointer.schemes import Online, Periodic, Revolve, Scheme, StoreAll
+from checkpointer.schemes import (
+    Auto,
+    Mixed,
+    Multistage,
+    Online,
+    Periodic,
+    Revolve,
+    Scheme,
+    StoreAll,
+    TwoLevel,
+)
 from checkpointer.storage import MemoryStorage, Storage, TieredStorage
 from checkpointer.transform import transform
 from checkpointer.version import VERSION as __version__
 
 __all__ = [
     "ArgumentError",
+    "Auto",
     "CheckpointerError",
     "MemoryStorage",
+    "Mixed",
+    "Multistage",
     "NotRewrittenError",
     "Online",
     "Periodic",
@@ -39,6 +52,7 @@ __all__ = [
     "TieredStorage",
     "TraceError",
     "TransformError",
+    "TwoLevel",
     "__version__",
     "checkpointed",
     "grad",

@@ -14,6 +14,9 @@ from checkpointer.containers import Container
 from checkpointer.memory import Array
 from checkpointer.state import State
 
+_BINDING = 200
+"""Bytes of a small container and a shallow copy of it, roughly."""
+
 
 class Buffer:
     """The content of one base array at one moment."""
@@ -40,6 +43,22 @@ class Snapshot:
     def __init__(self, contents: list[tuple[Container, Any]], buffers: dict[int, Buffer]) -> None:
         self.contents = contents
         self.buffers = buffers
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the contents, and roughly those of the bindings."""
+        contents = sum(block.data.nbytes for buffer in self.buffers.values() for block in buffer.blocks)
+        return contents + _BINDING * len(self.contents)
+
+    def grown_from(self, earlier: Snapshot) -> int:
+        """Bytes of the arrays of which only a part is another one than in ``earlier``: later parts may change later."""
+        grown = 0
+        for key, buffer in self.buffers.items():
+            blocks = set(map(id, earlier.buffers[key].blocks)) if key in earlier.buffers else set()
+            shared = sum(id(block) in blocks for block in buffer.blocks)
+            if 0 < shared < len(buffer.blocks):
+                grown += buffer.root.nbytes
+        return grown
 
     def restore(self, known: Known | None = None) -> None:
         """Make the live objects what they were; ``known`` tells which arrays need not be written."""

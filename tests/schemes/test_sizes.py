@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkpointer import sizes
 from checkpointer.errors import ArgumentError
-from checkpointer.sizes import parse_size, show_size
+from checkpointer.schemes import sizes
+from checkpointer.schemes.sizes import parse_size, show_size
 
 
 @pytest.mark.parametrize(
