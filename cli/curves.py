@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from checkpointer.cli.plans import Plan
-from checkpointer.schemes.planning import Choice, choices
+from checkpointer.schemes.planning import Candidate, candidates
 
 _POINTS = 25
 _COUNTED = 1_000
 """The longest loop for which a curve is made by executing schedules in the simulator, once a point."""
 
-Curve = list[tuple[int, Choice]]
-"""By rising memory: the states that it holds, and the best choice of one kind with as many."""
+Curve = list[tuple[int, Candidate]]
+"""By rising memory: the states that it holds, and the best candidate of one kind with as many."""
 
 
 def curves(plan: Plan) -> dict[str, Curve]:
@@ -20,8 +20,8 @@ def curves(plan: Plan) -> dict[str, Curve]:
     found: dict[str, Curve] = {}
     for snapshots in _grid(plan):
         budget = replace(plan.budget, snapshots=snapshots, mixed_slots=plan.mixed_slots(snapshots))
-        for choice in choices(budget, counted=_COUNTED)[0]:
-            found.setdefault(type(choice.scheme).__name__, []).append((snapshots, choice))
+        for candidate in candidates(budget, counted=_COUNTED)[0]:
+            found.setdefault(type(candidate.scheme).__name__, []).append((snapshots, candidate))
     return found
 
 

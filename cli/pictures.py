@@ -17,7 +17,7 @@ from checkpointer.cli.curves import curves
 from checkpointer.cli.plans import Plan
 from checkpointer.cli.traces import Line, Trace, trace
 from checkpointer.schemes import Scheme
-from checkpointer.schemes.planning import Choice
+from checkpointer.schemes.planning import Candidate
 
 MOST = 100_000
 """Steps of the longest loop whose schedule is drawn."""
@@ -130,7 +130,7 @@ def trade_off(plan: Plan, axes: Axes) -> None:
         colour, line, marker = _STYLES.get(name, ("#888888", "-", "."))
         axes.plot(
             [snapshots * unit for snapshots, _ in curve],
-            [_value(choice, timed) for _, choice in curve],
+            [_value(candidate, timed) for _, candidate in curve],
             color=colour,
             linestyle=line or "none",
             marker=marker,
@@ -165,8 +165,8 @@ def trade_off(plan: Plan, axes: Axes) -> None:
     axes.legend(loc="upper right", framealpha=0.9)
 
 
-def _value(choice: Choice, timed: bool) -> float:
-    return choice.seconds if timed else choice.recompute_factor
+def _value(candidate: Candidate, timed: bool) -> float:
+    return candidate.seconds if timed else candidate.recompute_factor
 
 
 def _look_at_the_budget(axes: Axes, plan: Plan, timed: bool) -> None:

@@ -13,7 +13,7 @@ from checkpointer.cli.quantities import count, size, speed, time
 from checkpointer.cli.tables import as_table
 from checkpointer.cli.written import scheme_from
 from checkpointer.schemes import Scheme
-from checkpointer.schemes.planning import Budget, choices
+from checkpointer.schemes.planning import Budget, candidates
 
 REVERSE = 4.0
 """Time of a step under the tape and the way back through it, in plain steps; measured with NumPy on arrays of a megabyte."""
@@ -133,7 +133,13 @@ def _plan(steps: int, given: dict[str, Any]) -> Plan:
         read=_transfer("read", given, write),
     )
     return Plan(
-        budget, state, tape, given["memory"], given["disk"], given["step_time"] is not None, *choices(budget)
+        budget,
+        state,
+        tape,
+        given["memory"],
+        given["disk"],
+        given["step_time"] is not None,
+        *candidates(budget),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from checkpointer.schemes.planning import Budget, Choice, LeftOut
-from checkpointer.sizes import show_size
+from checkpointer.schemes.planning import Budget, Candidate, LeftOut
+from checkpointer.schemes.sizes import show_size
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,15 @@ class Plan:
     memory: int | None
     disk: int | None
     seconds: bool
-    fitting: list[Choice]
+    fitting: list[Candidate]
     left_out: list[LeftOut]
 
     @property
-    def best(self) -> Choice | None:
+    def best(self) -> Candidate | None:
         """The quickest, of those that keep tapes only if it is known what a tape takes."""
-        sure = (choice for choice in self.fitting if not choice.cost.tapes or self.tape_size is not None)
+        sure = (
+            candidate for candidate in self.fitting if not candidate.cost.tapes or self.tape_size is not None
+        )
         return next(sure, None)
 
     def mixed_slots(self, snapshots: int) -> int | None:
@@ -45,12 +47,12 @@ class Plan:
             return None
         return snapshots * self.state_size // max(self.state_size, self.tape_size)
 
-    def bytes_held(self, choice: Choice) -> tuple[int, int] | None:
+    def bytes_held(self, candidate: Candidate) -> tuple[int, int] | None:
         """The most bytes in memory and on disk; None where nobody said how large a state is."""
         if self.state_size is None:
             return None
-        peaks = choice.cost.peaks
-        thing = max(self.state_size, self.tape_size or 0) if choice.cost.tapes else self.state_size
+        peaks = candidate.cost.peaks
+        thing = max(self.state_size, self.tape_size or 0) if candidate.cost.tapes else self.state_size
         return peaks[0] * thing, sum(peaks[1:]) * self.state_size
 
     @property
@@ -78,18 +80,18 @@ class Plan:
             "write_time": budget.write,
             "read_time": budget.read,
             "best": repr(self.best.scheme) if self.best else None,
-            "schemes": [self._choice_as_object(choice) for choice in self.fitting],
+            "schemes": [self._candidate_as_object(candidate) for candidate in self.fitting],
             "left_out": [{"scheme": out.scheme, "reason": out.reason} for out in self.left_out],
         }
 
-    def _choice_as_object(self, choice: Choice) -> dict[str, object]:
-        cost = choice.cost
-        held = self.bytes_held(choice) or (None, None)
+    def _candidate_as_object(self, candidate: Candidate) -> dict[str, object]:
+        cost = candidate.cost
+        held = self.bytes_held(candidate) or (None, None)
         return {
-            "scheme": repr(choice.scheme),
+            "scheme": repr(candidate.scheme),
             "advances": cost.advances,
             "reversals": cost.reversals,
-            "recompute_factor": choice.recompute_factor,
+            "recompute_factor": candidate.recompute_factor,
             "memory_slots": cost.peaks[0],
             "disk_slots": sum(cost.peaks[1:]),
             "memory_bytes": held[0],
@@ -99,5 +101,5 @@ class Plan:
             "memory_reads": cost.reads[0],
             "disk_writes": sum(cost.writes[1:]),
             "disk_reads": sum(cost.reads[1:]),
-            "time": choice.seconds,
+            "time": candidate.seconds,
         }

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 import click
 
 from checkpointer.errors import ArgumentError
-from checkpointer.sizes import parse_size
+from checkpointer.schemes.sizes import parse_size
 
 _MOST = 10**18
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from checkpointer.cli.plans import Plan
-from checkpointer.schemes.planning import Choice
+from checkpointer.schemes.planning import Candidate
 
 _WIDE = 200
 """Characters in a line where nobody looks: a file or another program takes lines as they are."""
@@ -67,20 +67,20 @@ def _schemes(plan: Plan) -> Table:
         columns += ["on disk", *["bytes"] * sized, "writes", "reads"]
     for column in [*columns, "time"]:
         table.add_column(column, justify="right", no_wrap=True)
-    for choice in plan.fitting:
-        best = choice is plan.best
-        table.add_row("*" if best else "", *_cells(plan, choice), style="bold green" if best else "")
+    for candidate in plan.fitting:
+        best = candidate is plan.best
+        table.add_row("*" if best else "", *_cells(plan, candidate), style="bold green" if best else "")
     return table
 
 
-def _cells(plan: Plan, choice: Choice) -> list[str]:
-    cost, held = choice.cost, plan.bytes_held(choice)
-    cells = [Text(repr(choice.scheme)).plain, str(cost.advances), f"{choice.recompute_factor:.3f}"]
+def _cells(plan: Plan, candidate: Candidate) -> list[str]:
+    cost, held = candidate.cost, plan.bytes_held(candidate)
+    cells = [Text(repr(candidate.scheme)).plain, str(cost.advances), f"{candidate.recompute_factor:.3f}"]
     cells += [str(cost.peaks[0]), *([plan.show_size(held[0])] if held else [])]
     if plan.budget.disk_snapshots:
         cells += [str(sum(cost.peaks[1:])), *([plan.show_size(held[1])] if held else [])]
         cells += [str(sum(cost.writes[1:])), str(sum(cost.reads[1:]))]
-    return [*cells, _time(plan, choice.seconds)]
+    return [*cells, _time(plan, candidate.seconds)]
 
 
 def _left_out(plan: Plan) -> Table:
@@ -98,7 +98,7 @@ def _notes(plan: Plan) -> list[str]:
     notes = [f"* the least time; reversing a step takes {_time(plan, budget.reverse)}"]
     if budget.disk_snapshots:
         notes[0] += f", a write to disk {_time(plan, budget.write)}, a read {_time(plan, budget.read)}"
-    if plan.tape_size is None and any(choice.cost.tapes for choice in plan.fitting):
+    if plan.tape_size is None and any(candidate.cost.tapes for candidate in plan.fitting):
         notes.append(
             "Mixed takes a tape to be as large as a state, and is not marked; --tape-size says how large."
         )

@@ -6,6 +6,7 @@ from checkpointer.schemes.base import Schedule, Scheme
 from checkpointer.schemes.binomial import advances
 from checkpointer.schemes.choice import Choice
 from checkpointer.schemes.cost import Cost
+from checkpointer.schemes.foreign import FromCheckpointSchedules
 from checkpointer.schemes.measurement import Measurement
 from checkpointer.schemes.mixed import Mixed
 from checkpointer.schemes.multistage import Multistage
@@ -32,6 +33,7 @@ __all__ = [
     "Choice",
     "Cost",
     "Discard",
+    "FromCheckpointSchedules",
     "Measurement",
     "Mixed",
     "Multistage",

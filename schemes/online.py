@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.base import Schedule, Scheme
-from checkpointer.schemes.binomial import beta
 from checkpointer.schemes.placed import PlacedSchedule
+from checkpointer.schemes.placement import places
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,59 +86,3 @@ class Online(Scheme):
         """The most that are ever held at once in memory, and on disk if there is any."""
         memory = min(self.snapshots, steps)
         return (memory, self.slots(steps) - memory) if self.disk_snapshots else (memory,)
-
-
-@dataclass(slots=True)
-class _Standing:
-    """A snapshot that stands, and the last stage in which it is a corner (0 if it never was one)."""
-
-    step: int
-    slot: int
-    stage: int
-
-
-def places(c: int) -> Iterator[tuple[int, int]]:
-    """Where an online sweep with c slots puts its snapshots: pairs (step, slot), without end if c > 1.
-
-    In stage r = 1, 2, ... the loop is between beta(c, r-1) and beta(c, r) steps long, so that no step need
-    be advanced over more than r times. The stage has corners: the steps 0, beta(c, r-1), and on by
-    beta(c-1, r-1), beta(c-2, r-1), ..., where the snapshots of an optimal schedule for beta(c, r) steps
-    stand. A snapshot at a corner stays for the rest of the stage, so that every stage ends with an optimal
-    set, in which every snapshot but the first may be overwritten by the next stage: those are the levels of
-    Wang, Moin & Iaccarino. Between corners, a snapshot follows r steps after the one before: more steps
-    could not be reversed from one slot without advancing over one of them more than r times, first sweep
-    included.
-
-    Known lengths of at most beta(c, 2), and of beta(c, r) for every r, cost as little as with `Revolve`.
-    """
-    stage, corner, corners = 1, 1, 1  # the next corner, and how many precede it
-    standing = [_Standing(0, 0, stage)]
-    yield 0, 0
-    while c > 1:
-        if corners == c:
-            stage, corner, corners = stage + 1, beta(c, stage), 1
-        step = min(standing[-1].step + stage, corner)
-        slot = len(standing)
-        if slot == c:
-            slot = standing.pop(_dispensable(standing, step, stage)).slot
-        standing.append(_Standing(step, slot, stage if step == corner else 0))
-        yield step, slot
-        if step == corner:
-            corner += beta(c - corners, stage - 1)
-            corners += 1
-
-
-def _dispensable(standing: list[_Standing], step: int, stage: int) -> int:
-    """Which of the standing snapshots to give up for one at ``step``: its index.
-
-    The latest that is no corner of the stage and whose two neighbours are close enough, for the slots that
-    will be left when the stretch between them is reversed, not to exceed the stage's repetitions. There
-    always is one, since the first that is no corner lies between two neighbouring corners. The search
-    passes a few on average.
-    """
-    c = len(standing)
-    index, after = c - 1, step
-    while standing[index].stage == stage or after - standing[index - 1].step > beta(c - index + 1, stage - 1):
-        after = standing[index].step
-        index -= 1
-    return index

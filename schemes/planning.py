@@ -61,7 +61,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Candidate:
     """A scheme that fits the budget, what it costs and how long that takes."""
 
     scheme: Scheme
@@ -82,7 +82,7 @@ class LeftOut:
     reason: str
 
 
-def choices(budget: Budget, *, counted: int = COUNTED) -> tuple[list[Choice], list[LeftOut]]:
+def candidates(budget: Budget, *, counted: int = COUNTED) -> tuple[list[Candidate], list[LeftOut]]:
     """Every kind of scheme within a budget, the quickest first, and what was left out.
 
     Of two that take the same time, the one that holds less comes first.
@@ -94,7 +94,7 @@ def choices(budget: Budget, *, counted: int = COUNTED) -> tuple[list[Choice], li
     counted : int
         The longest loop whose schedule is simulated where a scheme has no closed form.
 
-    >>> fitting, left_out = choices(Budget(steps=1000, snapshots=10))
+    >>> fitting, left_out = candidates(Budget(steps=1000, snapshots=10))
     >>> fitting[0].scheme, fitting[0].cost.advances
     (Revolve(snapshots=10), 3636)
     >>> next(why for why in left_out if why.scheme == "StoreAll()").reason
@@ -103,15 +103,15 @@ def choices(budget: Budget, *, counted: int = COUNTED) -> tuple[list[Choice], li
     fitting, left_out = [], []
     for name in [name for name in KINDS if name in schemes.SCHEMES]:
         match considered(name, budget, counted=counted):
-            case Choice() as choice:
-                fitting.append(choice)
+            case Candidate() as candidate:
+                fitting.append(candidate)
             case LeftOut() as reason:
                 left_out.append(reason)
-    fitting.sort(key=lambda choice: (choice.seconds, choice.cost.peak))
+    fitting.sort(key=lambda candidate: (candidate.seconds, candidate.cost.peak))
     return fitting, left_out
 
 
-def considered(name: str, budget: Budget, *, counted: int = COUNTED) -> Choice | LeftOut:
+def considered(name: str, budget: Budget, *, counted: int = COUNTED) -> Candidate | LeftOut:
     """One kind of scheme within a budget, by its name."""
     scheme = KINDS[name](budget)
     if isinstance(scheme, str):
@@ -125,7 +125,7 @@ def considered(name: str, budget: Budget, *, counted: int = COUNTED) -> Choice |
             )
         cost = simulate(scheme, budget.steps)
     excess = _excess(cost, budget)
-    return LeftOut(repr(scheme), excess) if excess else Choice(scheme, cost, budget.seconds(cost))
+    return LeftOut(repr(scheme), excess) if excess else Candidate(scheme, cost, budget.seconds(cost))
 
 
 def _excess(cost: Cost, budget: Budget) -> str:
@@ -162,7 +162,10 @@ def _revolve(budget: Budget) -> Scheme | str:
 
 
 def _online(budget: Budget) -> Scheme | str:
-    return _made("Online", snapshots=_useful(budget))
+    """Memory is filled first."""
+    snapshots = _useful(budget)
+    on_disk = min(budget.disk_snapshots, max(budget.steps - 1, 1) - snapshots)
+    return _made("Online", snapshots=snapshots, **({"disk_snapshots": on_disk} if on_disk else {}))
 
 
 def _mixed(budget: Budget) -> Scheme | str:
