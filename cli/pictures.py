@@ -139,17 +139,16 @@ def trade_off(plan: Plan, axes: Axes) -> None:
             label=name,
         )
     axes.axvline(plan.budget.snapshots * unit, color="#888888", linestyle="--", label="the budget", zorder=1)
-    if plan.best:
-        axes.plot(
-            plan.budget.snapshots * unit,
-            _value(plan.best, timed),
-            color="#000000",
-            marker="o",
-            markersize=10,
-            markerfacecolor="none",
-            linestyle="none",
-            label=f"the best: {type(plan.best.scheme).__name__}",
-        )
+    axes.plot(
+        plan.budget.snapshots * unit,
+        _value(plan.best, timed),
+        color="#000000",
+        marker="o",
+        markersize=10,
+        markerfacecolor="none",
+        linestyle="none",
+        label=f"the best: {type(plan.best.scheme).__name__}",
+    )
     binary = plan.state_size is not None and plan.binary
     axes.set_xscale("log", base=2 if binary else 10)
     axes.set_yscale("log")
@@ -172,8 +171,7 @@ def _value(candidate: Candidate, timed: bool) -> float:
 def _look_at_the_budget(axes: Axes, plan: Plan, timed: bool) -> None:
     """Leave out what costs so much that the rest of the picture would be a flat line."""
     low, high = axes.get_ylim()
-    here = _value(plan.best, timed) if plan.best else low
-    axes.set_ylim(low, min(high, max(30 * low, 5 * here)))
+    axes.set_ylim(low, min(high, max(30 * low, 5 * _value(plan.best, timed))))
 
 
 def _logarithmic(axis: Axis, show: Callable[[float], str]) -> None:
@@ -195,13 +193,10 @@ def draw(path: Path, plan: Plan, scheme: Scheme | None) -> list[str]:
         If it cannot be written.
     """
     steps = plan.budget.steps
-    shown = scheme or (plan.best.scheme if plan.best else None)
-    notes = []
-    if shown is None:
-        notes.append("no scheme fits: only cost against memory is drawn")
-    elif steps > MOST:
-        notes.append(f"schedules are drawn for up to {MOST} steps: only cost against memory is drawn")
-        shown = None
+    shown = (scheme or plan.best.scheme) if steps <= MOST else None
+    notes = (
+        [] if shown else [f"schedules are drawn for up to {MOST} steps: only cost against memory is drawn"]
+    )
     figure = Figure(figsize=(14, 5.5) if shown else (7, 5.5), layout="constrained", dpi=120)
     if shown:
         left, right = figure.subplots(1, 2, width_ratios=(1.5, 1))

@@ -34,12 +34,9 @@ class Plan:
     left_out: list[LeftOut]
 
     @property
-    def best(self) -> Candidate | None:
-        """The quickest, of those that keep tapes only if it is known what a tape takes."""
-        sure = (
-            candidate for candidate in self.fitting if not candidate.cost.tapes or self.tape_size is not None
-        )
-        return next(sure, None)
+    def best(self) -> Candidate:
+        """The quickest, of those that keep tapes only if it is known what a tape takes. There always is `Revolve`."""
+        return next(one for one in self.fitting if not one.cost.tapes or self.tape_size is not None)
 
     def mixed_slots(self, snapshots: int) -> int | None:
         """How many states or tapes fit where so many states do; None where nobody said how large a tape is."""
@@ -79,7 +76,7 @@ class Plan:
             "reverse_time": budget.reverse,
             "write_time": budget.write,
             "read_time": budget.read,
-            "best": repr(self.best.scheme) if self.best else None,
+            "best": repr(self.best.scheme),
             "schemes": [self._candidate_as_object(candidate) for candidate in self.fitting],
             "left_out": [{"scheme": out.scheme, "reason": out.reason} for out in self.left_out],
         }

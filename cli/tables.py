@@ -7,8 +7,8 @@ import shutil
 import sys
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
 from checkpointer.cli.plans import Plan
 from checkpointer.schemes.planning import Candidate
@@ -28,26 +28,29 @@ def as_table(plan: Plan) -> str:
         force_terminal=looked_at,
         width=shutil.get_terminal_size().columns if looked_at else _WIDE,
         highlight=False,
+        markup=False,
     )
-    console.print(_budget(plan), soft_wrap=not looked_at)
-    if plan.fitting:
-        console.print(_schemes(plan))
-    else:
-        console.print("\nNo scheme fits, or can be told quickly.\n")
-    if plan.left_out:
-        console.print(_left_out(plan))
+    console.print(_budget(plan))
+    schemes = _schemes(plan, narrow=False)
+    if _measured(console, schemes).maximum > console.width:
+        schemes = _schemes(plan, narrow=True)
+        console.width = max(console.width, _measured(console, schemes).minimum)
+    for table in [schemes, *([_left_out(plan)] if plan.left_out else [])]:
+        console.print()
+        console.print(table)
+    console.print()
     for note in _notes(plan):
-        console.print(Text(note), soft_wrap=not looked_at)
+        console.print(note)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
-def _budget(plan: Plan) -> Text:
+def _budget(plan: Plan) -> str:
     budget = plan.budget
     text = f"{budget.steps:_} steps; room for {_held(plan, budget.snapshots)} in memory"
     if budget.disk_snapshots:
         text += f", {_held(plan, budget.disk_snapshots)} on disk"
-    return Text(text)
+    return text
 
 
 def _held(plan: Plan, count: int) -> str:
@@ -55,32 +58,53 @@ def _held(plan: Plan, count: int) -> str:
     return f"{count} state{'s' * (count != 1)}{size}"
 
 
-def _schemes(plan: Plan) -> Table:
-    """One row for each; columns of what nobody asked for are not there."""
-    on_disk = plan.budget.disk_snapshots > 0
-    sized = plan.state_size is not None
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+def _schemes(plan: Plan, *, narrow: bool) -> Table:
+    """One row for each; columns of what nobody asked for are not there.
+
+    A narrow table folds the schemes, and leaves out the numbers of slots if there are bytes.
+    """
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0))
     table.add_column("")
-    table.add_column("scheme", overflow="fold")
-    columns = ["advances", "recompute", "in memory", *["bytes"] * sized]
-    if on_disk:
-        columns += ["on disk", *["bytes"] * sized, "writes", "reads"]
-    for column in [*columns, "time"]:
-        table.add_column(column, justify="right", no_wrap=True)
-    for candidate in plan.fitting:
+    table.add_column("scheme", overflow="fold", min_width=20 if narrow else None)
+    rows = [_cells(plan, candidate) for candidate in plan.fitting]
+    shown = [
+        name for name in rows[0] if not (narrow and plan.state_size and name in ("in memory", "on disk"))
+    ]
+    for name in shown:
+        width = max(len(name), *(len(cells[name]) for cells in rows))
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    for candidate, cells in zip(plan.fitting, rows, strict=True):
         best = candidate is plan.best
-        table.add_row("*" if best else "", *_cells(plan, candidate), style="bold green" if best else "")
+        table.add_row(
+            "*" if best else "",
+            repr(candidate.scheme),
+            *(cells[name] for name in shown),
+            style="bold green" if best else "",
+        )
     return table
 
 
-def _cells(plan: Plan, candidate: Candidate) -> list[str]:
+def _cells(plan: Plan, candidate: Candidate) -> dict[str, str]:
+    """Heading -> what stands below it."""
     cost, held = candidate.cost, plan.bytes_held(candidate)
-    cells = [Text(repr(candidate.scheme)).plain, str(cost.advances), f"{candidate.recompute_factor:.3f}"]
-    cells += [str(cost.peaks[0]), *([plan.show_size(held[0])] if held else [])]
+    cells = {
+        "advances": str(cost.advances),
+        "recompute": f"{candidate.recompute_factor:.3f}",
+        "in memory": str(cost.peaks[0]),
+    }
+    if held:
+        cells["memory"] = plan.show_size(held[0])
     if plan.budget.disk_snapshots:
-        cells += [str(sum(cost.peaks[1:])), *([plan.show_size(held[1])] if held else [])]
-        cells += [str(sum(cost.writes[1:])), str(sum(cost.reads[1:]))]
-    return [*cells, _time(plan, candidate.seconds)]
+        cells["on disk"] = str(sum(cost.peaks[1:]))
+        if held:
+            cells["disk"] = plan.show_size(held[1])
+        cells["writes"], cells["reads"] = str(sum(cost.writes[1:])), str(sum(cost.reads[1:]))
+    return {**cells, "time": _time(plan, candidate.seconds)}
+
+
+def _measured(console: Console, table: Table) -> Measurement:
+    """The least and the most width that it wants."""
+    return Measurement.get(console, console.options.update(max_width=10_000), table)
 
 
 def _left_out(plan: Plan) -> Table:
