@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import checkpointer.schemes as schemes  # the names in it are looked up late: its members may use this module
 from checkpointer.schemes.base import Scheme
-from checkpointer.schemes.binomial import advances
+from checkpointer.schemes.binomial import advances, repetitions
 from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.simulator import simulate
 
@@ -96,7 +96,7 @@ def candidates(budget: Budget, *, counted: int = COUNTED) -> tuple[list[Candidat
 
     >>> fitting, left_out = candidates(Budget(steps=1000, snapshots=10))
     >>> fitting[0].scheme, fitting[0].cost.advances
-    (Revolve(snapshots=10), 3636)
+    (Mixed(slots=10), 2921)
     >>> next(why for why in left_out if why.scheme == "StoreAll()").reason
     'holds 999 in memory, where 10 fit'
     """
@@ -195,17 +195,24 @@ def _two_level(budget: Budget) -> Scheme | str:
     steps, most = budget.steps, min(budget.snapshots, _STACKED)
 
     def time(period: int) -> float:
-        periods = -(-steps // period)
-        again = periods * advances(min(period, steps), most + 1)
-        return again * budget.step + periods * (budget.write + 2 * budget.read)
+        full = (steps - 1) // period
+        last = steps - full * period  # the first sweep goes through it as Revolve's does
+        again = full * advances(period, most + 1) + advances(last, most + 1) - last
+        reads = full * _reads(period, most + 1) + _reads(last, most + 1)
+        return again * budget.step + (full + 1) * budget.write + reads * budget.read
 
     shortest = -(-steps // budget.disk_snapshots)
     periods = {shortest, steps}
     while shortest < steps:
-        periods.add(shortest)
-        shortest += max(shortest // 3, 1)
+        periods |= {shortest, -(-steps // (-(-steps // shortest)))}  # the latter leaves no short last period
+        shortest += max(shortest // 4, 1)
     period = min(sorted(periods), key=time)
     return _made("TwoLevel", period=period, snapshots=min(most, max(period - 2, 0)))
+
+
+def _reads(length: int, slots: int) -> int:
+    """About how often the state that a period starts from is read."""
+    return max(repetitions(length, min(slots, max(length - 1, 1))), 1)
 
 
 def _multistage(budget: Budget) -> Scheme | str:
