@@ -47,7 +47,9 @@ def as_table(plan: Plan) -> str:
 
 def _budget(plan: Plan) -> str:
     budget = plan.budget
-    text = f"{budget.steps:_} steps; room for {_held(plan, budget.snapshots)} in memory"
+    text = (
+        f"{budget.steps} step{'s' * (budget.steps > 1)}; room for {_held(plan, budget.snapshots)} in memory"
+    )
     if budget.disk_snapshots:
         text += f", {_held(plan, budget.disk_snapshots)} on disk"
     return text

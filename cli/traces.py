@@ -58,7 +58,7 @@ def trace(scheme: Scheme, steps: int) -> Trace:
     >>> lines = trace(Revolve(snapshots=3), 10)
     >>> lines.executed  # 15 advances, 10 steps under the tape and 10 pulls back
     35
-    >>> lines.snapshots[0][0]
+    >>> lines.snapshots[0][-1]
     ((0, 0), (33, 0))
     """
     lines = Trace(steps)

@@ -21,7 +21,9 @@ def test_revolve(steps, snapshots, advances):
     assert costs(steps=steps, snapshots=snapshots)["Revolve"].advances == advances
 
 
-@pytest.mark.parametrize(("steps", "slots", "runs"), [(10, 3, 19), (50, 7, 116), (100, 50, 150), (250, 25, 486)])
+@pytest.mark.parametrize(
+    ("steps", "slots", "runs"), [(10, 3, 19), (50, 7, 116), (100, 50, 150), (250, 25, 486)]
+)
 def test_mixed(steps, slots, runs):
     cost = costs(steps=steps, snapshots=slots)["Mixed"]
     assert cost.advances + cost.reversals == runs
@@ -41,8 +43,8 @@ def test_memory_and_disk_together():
     assert cost.writes[0] + cost.reads[0] == 14 + 17 + 20
 
 
-@pytest.mark.parametrize("room", [5, 9, 10, 11, 14, 30, 200])
-@pytest.mark.parametrize("steps", [10, 24, 100])
+@pytest.mark.parametrize("room", [5, 9, 10, 12, 30, 200])
+@pytest.mark.parametrize("steps", [10, 24, 60])
 def test_periodic_is_the_best_of_all_that_fit(steps, room):
     fitting = [
         Periodic(snapshots=periods)
@@ -61,10 +63,10 @@ def test_periodic_is_the_best_of_all_that_fit(steps, room):
 @pytest.mark.parametrize("disk", [3, 10, 1000])
 @pytest.mark.parametrize("price", [0.0, 1.0, 20.0])
 def test_two_level_is_nearly_the_best_of_all_periods(disk, price):
-    budget = Budget(steps=100, snapshots=4, disk_snapshots=disk, write=price, read=price)
+    budget = Budget(steps=60, snapshots=4, disk_snapshots=disk, write=price, read=price)
     found = considered("TwoLevel", budget)
-    assert found.cost == simulate(found.scheme, 100)
-    best = min(budget.seconds(simulate(TwoLevel(period, 4), 100)) for period in range(-(-100 // disk), 101))
+    assert found.cost == simulate(found.scheme, 60)
+    best = min(budget.seconds(simulate(TwoLevel(period, 4), 60)) for period in range(-(-60 // disk), 61))
     assert best <= found.seconds <= 1.05 * best
 
 
@@ -120,7 +122,9 @@ def test_what_must_be_counted_is_counted_for_short_loops_only():
 
 def test_a_billion_steps():
     found = costs(steps=10**9, snapshots=100_000, disk_snapshots=10**6)
-    assert found["Revolve"].advances == 2 * 10**9 - (100_000 + 2)  # r = 2 repetitions: r * n - C(c + r, r - 1)
+    assert found["Revolve"].advances == 2 * 10**9 - (
+        100_000 + 2
+    )  # r = 2 repetitions: r * n - C(c + r, r - 1)
     assert found["Periodic"].peaks[0] <= 100_000
     assert math.isclose(found["Periodic"].advances, 2e9, rel_tol=1e-3)
 
