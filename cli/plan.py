@@ -10,7 +10,6 @@ import click
 
 from checkpointer.cli.plans import Plan
 from checkpointer.cli.quantities import count, size, speed, time
-from checkpointer.cli.tables import as_table
 from checkpointer.cli.written import scheme_from
 from checkpointer.schemes import Scheme
 from checkpointer.schemes.planning import Budget, candidates
@@ -106,6 +105,8 @@ def plan(steps: int, as_json: bool, plot: Path | None, pictured: str | None, **g
     if as_json:
         click.echo(json.dumps(made.as_object(), indent=2))
     else:
+        from checkpointer.cli.tables import as_table  # and rich with it, which other commands do without
+
         click.echo(as_table(made), nl=False)
     if plot is not None:
         _draw(plot, made, shown)
