@@ -7,6 +7,7 @@ part of a stored history that was written earlier cost nothing.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from checkpointer.blocks import Block, Known
@@ -70,12 +71,21 @@ class Snapshot:
                 known.restore(buffer.root, buffer.blocks)
 
 
-def capture(state: State, known: Known | None = None) -> Snapshot:
-    """Take a snapshot, sharing the blocks that the live arrays are known to hold."""
+def capture(
+    state: State, known: Known | None = None, *, apart_from: Collection[int] = frozenset()
+) -> Snapshot:
+    """Take a snapshot, sharing the blocks that the live arrays are known to hold.
+
+    The contents of base arrays whose ids are in ``apart_from`` are left out.
+    """
     known = known or Known()
     survey = state.survey()
     known.forget_others(survey.roots.values())
     return Snapshot(
         [(container, container.content()) for container in survey.containers],
-        {key: Buffer(root, known.captured(root)) for key, root in survey.roots.items()},
+        {
+            key: Buffer(root, known.captured(root))
+            for key, root in survey.roots.items()
+            if key not in apart_from
+        },
     )
