@@ -86,7 +86,9 @@ def picture(scheme: Scheme, steps: int, axes: Axes | None = None) -> Figure:
 def _draw_trace(axes: Axes, lines: Trace) -> None:
     """The lines, as thin as their number asks for, and a legend in the corner that no schedule reaches."""
     width = min(max(40 / lines.executed**0.5, 0.4), 1.6)
-    bar = min(max(4 * width, 0.8), 5)
+    bar = min(
+        max(4 * width, 0.8), 5, max(150 / max(lines.held, 1), 0.2)
+    )  # with gaps between them, if there is room
     kinds = [
         *(
             (_level_name(level), _LEVELS[min(level, len(_LEVELS) - 1)], bar, bars)

@@ -26,8 +26,8 @@ class Trace:
 
     Attributes
     ----------
-    steps, executed : int
-        The extent of the plane.
+    steps, executed, held : int
+        The extent of the plane, and the most bars one above another.
     plain, taped, reversed : list of Line
         Steps that ran plainly or under the tape, rising, and pulls back through steps, falling.
     snapshots : dict of int to list of Line
@@ -38,6 +38,7 @@ class Trace:
 
     steps: int
     executed: int = 0
+    held: int = 0
     plain: list[Line] = field(default_factory=list)
     taped: list[Line] = field(default_factory=list)
     reversed: list[Line] = field(default_factory=list)
@@ -68,10 +69,12 @@ def trace(scheme: Scheme, steps: int) -> Trace:
     recorded = False
     for action in schedule.forward():
         _draw(action, lines, held, kept)
+        lines.held = max(lines.held, len(held) + len(kept))
         recorded = isinstance(action, Record) and action.slot is None
     schedule.finish(steps, recorded)
     for action in schedule.reverse():
         _draw(action, lines, held, kept)
+        lines.held = max(lines.held, len(held) + len(kept))
     return lines
 
 
