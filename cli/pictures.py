@@ -17,7 +17,7 @@ from checkpointer.cli.curves import curves
 from checkpointer.cli.plans import Plan
 from checkpointer.cli.traces import Line, Trace, trace
 from checkpointer.schemes import Scheme
-from checkpointer.schemes.planning import Candidate
+from checkpointer.schemes.planning import Candidate, written
 
 MOST = 100_000
 """Steps of the longest loop whose schedule is drawn."""
@@ -70,7 +70,7 @@ def picture(scheme: Scheme, steps: int, axes: Axes | None = None) -> Figure:
         axes = Figure(figsize=(8, 5), layout="constrained").subplots()
     lines = trace(scheme, steps)
     _draw_trace(axes, lines)
-    axes.set_title(f"{scheme!r}, {_number(steps)} step{'s' * (steps > 1)}")
+    axes.set_title(f"{written(scheme)}, {_number(steps)} step{'s' * (steps > 1)}")
     axes.set_xlabel("steps executed: plainly, under the tape, and pulled back through")
     axes.set_ylabel("time step")
     for axis in (axes.xaxis, axes.yaxis):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from checkpointer.schemes.planning import Budget, Candidate, LeftOut
+from checkpointer.schemes.planning import Budget, Candidate, LeftOut, written
 from checkpointer.schemes.sizes import show_size
 
 
@@ -76,7 +76,7 @@ class Plan:
             "reverse_time": budget.reverse,
             "write_time": budget.write,
             "read_time": budget.read,
-            "best": repr(self.best.scheme),
+            "best": written(self.best.scheme),
             "schemes": [self._candidate_as_object(candidate) for candidate in self.fitting],
             "left_out": [{"scheme": out.scheme, "reason": out.reason} for out in self.left_out],
         }
@@ -85,7 +85,7 @@ class Plan:
         cost = candidate.cost
         held = self.bytes_held(candidate) or (None, None)
         return {
-            "scheme": repr(candidate.scheme),
+            "scheme": written(candidate.scheme),
             "advances": cost.advances,
             "reversals": cost.reversals,
             "recompute_factor": candidate.recompute_factor,

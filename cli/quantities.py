@@ -14,7 +14,8 @@ import click
 from checkpointer.errors import ArgumentError
 from checkpointer.schemes.sizes import parse_size
 
-_MOST = 10**18
+_MOST = 10**10
+"""Enough for any loop; what takes square roots of the number of steps is still quick."""
 
 
 def count(least: int) -> Callable[[str], int]:
@@ -31,7 +32,7 @@ def count(least: int) -> Callable[[str], int]:
             number = Decimal("nan")
         if not number.is_finite() or not least <= number <= _MOST or number != int(number):
             raise click.BadParameter(
-                f"{text!r} is not a whole number, {least} or more, such as 1000, 1_000 or 1e3"
+                f"{text!r} is not a whole number from {least} to 1e10, such as 1000, 1_000 or 1e3"
             )
         return int(number)
 

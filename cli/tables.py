@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from checkpointer.cli.plans import Plan
-from checkpointer.schemes.planning import Candidate
+from checkpointer.schemes.planning import Candidate, written
 
 _WIDE = 200
 """Characters in a line where nobody looks: a file or another program takes lines as they are."""
@@ -79,7 +79,7 @@ def _schemes(plan: Plan, *, narrow: bool) -> Table:
         best = candidate is plan.best
         table.add_row(
             "*" if best else "",
-            repr(candidate.scheme),
+            written(candidate.scheme),
             *(cells[name] for name in shown),
             style="bold green" if best else "",
         )
@@ -134,7 +134,7 @@ def _notes(plan: Plan) -> list[str]:
 def _time(plan: Plan, time: float) -> str:
     """In seconds, or in hours where there are many; or in plain steps."""
     if not plan.seconds:
-        return f"{time:.7g} steps"
+        return f"{time:.7g} step{'s' * (time != 1)}"
     for unit, seconds in (("d", 86400), ("h", 3600), ("min", 60)):
         if time >= 2 * seconds:
             return f"{time / seconds:.3g} {unit}" if time < 1000 * seconds else f"{time / seconds:.0f} {unit}"

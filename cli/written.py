@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-import checkpointer.schemes as schemes
 from checkpointer.errors import ArgumentError
-from checkpointer.schemes import SCHEMES, Scheme
+from checkpointer.schemes import SCHEMES, Level, Scheme
 
 
 def scheme_from(text: str) -> Scheme:
@@ -51,4 +50,4 @@ def _value(node: ast.expr) -> Any:
 
 
 def _makers() -> dict[str, Callable[..., Any]]:
-    return {**SCHEMES, **({"Level": schemes.Level} if hasattr(schemes, "Level") else {})}
+    return {**SCHEMES, "Level": Level}

@@ -9,18 +9,25 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import checkpointer.schemes as schemes  # the names in it are looked up late: its members may use this module
 from checkpointer.schemes.base import Scheme
 from checkpointer.schemes.binomial import advances, repetitions
 from checkpointer.schemes.cost import Cost
+from checkpointer.schemes.disk_revolve import DiskRevolve
+from checkpointer.schemes.hrevolve import HRevolve, Level
+from checkpointer.schemes.mixed import Mixed
+from checkpointer.schemes.multistage import Multistage
+from checkpointer.schemes.online import Online
+from checkpointer.schemes.periodic import Periodic
+from checkpointer.schemes.periodic_disk_revolve import PeriodicDiskRevolve
+from checkpointer.schemes.revolve import Revolve
 from checkpointer.schemes.simulator import simulate
+from checkpointer.schemes.store_all import StoreAll
+from checkpointer.schemes.two_level import TwoLevel
 
 COUNTED = 10_000
 """The longest loop whose schedule is executed in the simulator to tell what it costs (0.3 s)."""
-_STACKED = 50_000
-"""The most slots whose traffic the closed forms count one by one (0.5 s)."""
-_TABLED = 20_000
-"""The longest loop for which tables of optimal costs are filled in."""
+_STACKED = 20_000
+"""The most slots whose traffic the closed forms count one by one (0.3 s)."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def candidates(budget: Budget, *, counted: int = COUNTED) -> tuple[list[Candidat
     'holds 999 in memory, where 10 fit'
     """
     fitting, left_out = [], []
-    for name in [name for name in KINDS if name in schemes.SCHEMES]:
+    for name in KINDS:
         match considered(name, budget, counted=counted):
             case Candidate() as candidate:
                 fitting.append(candidate)
@@ -120,12 +127,22 @@ def considered(name: str, budget: Budget, *, counted: int = COUNTED) -> Candidat
     if cost is None:
         if budget.steps > counted:
             return LeftOut(
-                repr(scheme),
+                written(scheme),
                 f"has no closed form: its actions are counted for up to {counted} steps only",
             )
         cost = simulate(scheme, budget.steps)
     excess = _excess(cost, budget)
-    return LeftOut(repr(scheme), excess) if excess else Candidate(scheme, cost, budget.seconds(cost))
+    return LeftOut(written(scheme), excess) if excess else Candidate(scheme, cost, budget.seconds(cost))
+
+
+def written(scheme: Scheme) -> str:
+    """A scheme as one writes it in Python, without what need not be said.
+
+    >>> from checkpointer.schemes import HRevolve, Level
+    >>> written(HRevolve(Level(3), Level(10, write=2, read=2)))
+    'HRevolve(Level(slots=3), Level(slots=10, write=2.0, read=2.0))'
+    """
+    return repr(scheme).replace(", write=0.0, read=0.0)", ")")
 
 
 def _excess(cost: Cost, budget: Budget) -> str:
@@ -148,29 +165,24 @@ def _useful(budget: Budget) -> int:
     return min(budget.snapshots, max(budget.steps - 1, 1))
 
 
-def _made(name: str, *arguments: object, **named: object) -> Scheme:
-    make: Callable[..., Scheme] = schemes.SCHEMES[name]
-    return make(*arguments, **named)
-
-
 def _store_all(budget: Budget) -> Scheme | str:
-    return _made("StoreAll")
+    return StoreAll()
 
 
 def _revolve(budget: Budget) -> Scheme | str:
-    return _made("Revolve", snapshots=_useful(budget))
+    return Revolve(snapshots=_useful(budget))
 
 
 def _online(budget: Budget) -> Scheme | str:
     """Memory is filled first."""
     snapshots = _useful(budget)
     on_disk = min(budget.disk_snapshots, max(budget.steps - 1, 1) - snapshots)
-    return _made("Online", snapshots=snapshots, **({"disk_snapshots": on_disk} if on_disk else {}))
+    return Online(snapshots=snapshots, disk_snapshots=on_disk)
 
 
 def _mixed(budget: Budget) -> Scheme | str:
     slots = min(_slots(budget), max(budget.steps - 1, 1))
-    return _made("Mixed", slots=slots) if slots else "no tape fits in memory"
+    return Mixed(slots=slots) if slots else "no tape fits in memory"
 
 
 def _periodic(budget: Budget) -> Scheme | str:
@@ -181,10 +193,10 @@ def _periodic(budget: Budget) -> Scheme | str:
     half = (room + 3) / 2
     root = half - math.sqrt(max(half**2 - steps, 0.0))
     for period in range(max(math.floor(root) - 2, 1), math.ceil(root) + 6):
-        scheme = _made("Periodic", snapshots=-(-steps // period))
+        scheme = Periodic(snapshots=-(-steps // period))
         if scheme.slots(steps) <= room:
             return scheme
-    least = _made("Periodic", snapshots=math.isqrt(steps) + 1).slots(steps)
+    least = Periodic(snapshots=math.isqrt(steps) + 1).slots(steps)
     return f"holds {least} in memory at the least, where {room} fit"
 
 
@@ -207,7 +219,7 @@ def _two_level(budget: Budget) -> Scheme | str:
         periods |= {shortest, -(-steps // (-(-steps // shortest)))}  # the latter leaves no short last period
         shortest += max(shortest // 4, 1)
     period = min(sorted(periods), key=time)
-    return _made("TwoLevel", period=period, snapshots=min(most, max(period - 2, 0)))
+    return TwoLevel(period=period, snapshots=min(most, max(period - 2, 0)))
 
 
 def _reads(length: int, slots: int) -> int:
@@ -223,37 +235,31 @@ def _multistage(budget: Budget) -> Scheme | str:
         return _NO_DISK
     if snapshots + on_disk > _STACKED:
         return f"has {snapshots + on_disk} slots, and their traffic is counted for up to {_STACKED} only"
-    return _made("Multistage", snapshots=snapshots, disk_snapshots=on_disk)
+    return Multistage(snapshots=snapshots, disk_snapshots=on_disk)
 
 
 def _disk_revolve(budget: Budget) -> Scheme | str:
-    return _tabled(budget) or _made("DiskRevolve", _useful(budget), **_disk_costs(budget))
+    return DiskRevolve(_useful(budget), **_prices(budget)) if budget.disk_snapshots else _NO_DISK
 
 
 def _periodic_disk_revolve(budget: Budget) -> Scheme | str:
-    return _tabled(budget) or _made("PeriodicDiskRevolve", _useful(budget), **_disk_costs(budget))
+    return PeriodicDiskRevolve(_useful(budget), **_prices(budget)) if budget.disk_snapshots else _NO_DISK
 
 
 def _h_revolve(budget: Budget) -> Scheme | str:
-    level: Callable[..., object] = vars(schemes)["Level"]
+    if not budget.disk_snapshots:
+        return _NO_DISK
+    if not budget.write + budget.read:  # whose closed form is slow without any price
+        return "is no better than Multistage where the disk takes no time"
     on_disk = min(budget.disk_snapshots, max(budget.steps - 1, 1))
-    return _tabled(budget) or _made("HRevolve", level(_useful(budget)), level(on_disk, **_disk_costs(budget)))
+    return HRevolve(Level(_useful(budget)), Level(on_disk, **_prices(budget)))
 
 
 _NO_DISK = "no room on disk was given"
 
 
-def _tabled(budget: Budget) -> str:
-    """Why no table of optimal costs is filled in for a budget; empty if one is."""
-    if not budget.disk_snapshots:
-        return _NO_DISK
-    if budget.steps > _TABLED:
-        return f"fills in tables of optimal costs, here for up to {_TABLED} steps only"
-    return ""
-
-
-def _disk_costs(budget: Budget) -> dict[str, float]:
-    """In plain steps, with three digits: they are to be read."""
+def _prices(budget: Budget) -> dict[str, float]:
+    """Of the disk, in plain steps, with three digits: they are to be read."""
     return {
         name: float(f"{seconds / budget.step:.3g}")
         for name, seconds in (("write", budget.write), ("read", budget.read))

@@ -13,7 +13,20 @@ from checkpointer.cli import pictures, quantities, tables, traces, written
 from checkpointer.cli.main import cli
 from checkpointer.cli.pictures import picture
 from checkpointer.cli.traces import trace
-from checkpointer.schemes import Mixed, Multistage, Online, Periodic, Revolve, StoreAll, TwoLevel, simulate
+from checkpointer.schemes import (
+    DiskRevolve,
+    HRevolve,
+    Level,
+    Mixed,
+    Multistage,
+    Online,
+    Periodic,
+    PeriodicDiskRevolve,
+    Revolve,
+    StoreAll,
+    TwoLevel,
+    simulate,
+)
 
 
 @pytest.fixture
@@ -52,8 +65,10 @@ def test_the_table(plan):
     assert lines[2].split() == ["scheme", "advances", "recompute", "in", "memory", "time"]
     assert "*  Revolve(snapshots=10)      3636      4.636         10  7636 steps" in lines
     assert "   Mixed(slots=10)            2921      3.921         10  6921 steps" in lines
-    assert "Periodic    holds 61 in memory at the least, where 10 fit" in lines
-    assert "StoreAll()  holds 999 in memory, where 10 fit" in lines
+    assert [line.split(maxsplit=1) for line in lines if "where 10 fit" in line] == [
+        ["Periodic", "holds 61 in memory at the least, where 10 fit"],
+        ["StoreAll()", "holds 999 in memory, where 10 fit"],
+    ]
     assert "* the least time; reversing a step takes 4 steps" in lines
     assert all(line == line.rstrip() for line in lines)
 
@@ -156,14 +171,14 @@ def test_a_narrow_terminal_loses_no_column(plan, monkeypatch):
         ("--snapshots 3", "Missing option '--steps'"),
         (
             "--steps 0 --snapshots 3",
-            "'--steps': '0' is not a whole number, 1 or more, such as 1000, 1_000 or 1e3",
+            "'--steps': '0' is not a whole number from 1 to 1e10, such as 1000, 1_000 or 1e3",
         ),
         ("--steps ten --snapshots 3", "'--steps': 'ten' is not a whole number"),
         ("--steps 1.5 --snapshots 3", "'--steps': '1.5' is not a whole number"),
         ("--steps inf --snapshots 3", "'--steps': 'inf' is not a whole number"),
         ("--steps 1e999999 --snapshots 3", "'--steps': '1e999999' is not a whole number"),
-        ("--steps 9 --snapshots 0", "'--snapshots': '0' is not a whole number, 1 or more"),
-        ("--steps 9 --snapshots 3 --disk-snapshots -1", "'-1' is not a whole number, 0 or more"),
+        ("--steps 9 --snapshots 0", "'--snapshots': '0' is not a whole number from 1 to 1e10"),
+        ("--steps 9 --snapshots 3 --disk-snapshots -1", "'-1' is not a whole number from 0 to 1e10"),
         ("--steps 9", "give --snapshots, or --memory and --state-size"),
         ("--steps 9 --snapshots 3 --memory 1GB --state-size 1", "give --snapshots or --memory, not both"),
         ("--steps 9 --memory 1GB", "--memory needs --state-size"),
@@ -211,6 +226,7 @@ def test_a_narrow_terminal_loses_no_column(plan, monkeypatch):
             "with numbers for arguments, but is",
         ),
         ("--steps 9 --snapshots 3 --plot a.svg --scheme Revolve(*[3])", "with numbers for arguments, but is"),
+        ("--steps 9 --snapshots 3 --plot a.svg --scheme Level(3)", "--scheme must be a scheme as in Python"),
         ("--steps 9 --snapshots 3 --plot a.svg --scheme 3", "--scheme must be a scheme as in Python"),
         ("--steps 9 --snapshots 3 --frobnicate", "No such option"),
         ("--steps 9 --snapshots 3 more", "unexpected extra argument"),
@@ -233,6 +249,9 @@ SCHEMES = [
     Multistage(2, 2),
     Mixed(3),
     Mixed(30),
+    HRevolve(Level(2), Level(2, 0.5, 0.5)),
+    DiskRevolve(2, write=0.1, read=0.1),
+    PeriodicDiskRevolve(2),
 ]
 
 
@@ -311,7 +330,11 @@ def test_the_scheme_that_is_drawn(plan, monkeypatch):
         == 0
     )
     assert plan("--steps 9 --snapshots 3 --plot a.png").exit_code == 0
-    assert drawn == [TwoLevel(period=3, snapshots=1), None]
+    assert (
+        plan("--steps 9 --snapshots 3 --plot a.png --scheme HRevolve(Level(2),Level(3,write=2.5))").exit_code
+        == 0
+    )
+    assert drawn == [TwoLevel(period=3, snapshots=1), None, HRevolve(Level(2), Level(3, write=2.5))]
 
 
 def test_a_picture_that_cannot_be_written(plan):
