@@ -91,29 +91,31 @@ def _draw_trace(axes: Axes, lines: Trace) -> None:
     )  # with gaps between them, if there is room
     kinds = [
         *(
-            (_level_name(level), _LEVELS[min(level, len(_LEVELS) - 1)], bar, bars)
-            for level, bars in sorted(lines.snapshots.items())
+            (_level_name(level), _LEVELS[min(level, len(_LEVELS) - 1)], bar, bars, 1.9 - 0.01 * level)
+            for level, bars in sorted(
+                lines.snapshots.items()
+            )  # the faster, which stand for shorter, above the slower
         ),
-        ("tape kept", _TAPE, bar, lines.tapes),
-        ("plain step", _PLAIN, width, lines.plain),
-        ("step under the tape", _TAPED, width, lines.taped),
-        ("pull back", _REVERSED, max(width, 1.2), lines.reversed),  # seen at the front, however many
+        ("tape kept", _TAPE, bar, lines.tapes, 2.0),
+        ("plain step", _PLAIN, width, lines.plain, 2.1),
+        ("step under the tape", _TAPED, width, lines.taped, 2.2),
+        ("pull back", _REVERSED, max(width, 1.2), lines.reversed, 2.3),  # seen at the front, however many
     ]
     handles = []
-    for order, (label, colour, thickness, some) in enumerate(kinds):
+    for label, colour, thickness, some, order in kinds:
         if some:
             _add(axes, some, colour, thickness, order)
             handles.append(Line2D([], [], color=colour, linewidth=max(thickness, 1.5), label=label))
     axes.legend(handles=handles, loc="upper right", framealpha=0.9)
 
 
-def _add(axes: Axes, lines: Sequence[Line], colour: str, width: float, order: int) -> None:
+def _add(axes: Axes, lines: Sequence[Line], colour: str, width: float, order: float) -> None:
     axes.add_collection(
         LineCollection(
             lines,
             colors=colour,
             linewidths=width,
-            zorder=2 + 0.1 * order,
+            zorder=order,
             capstyle="butt",
             rasterized=len(lines) > _RASTERISED,
         )
