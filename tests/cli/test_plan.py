@@ -4,6 +4,7 @@ import doctest
 import json
 import re
 import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -351,6 +352,20 @@ def test_no_matplotlib(plan, monkeypatch):
     assert finished.exit_code == 1
     assert "Error: --plot needs matplotlib, which is not installed" in finished.stderr
     assert 'pip install "checkpointer-ad[plot]"' in finished.stderr
+
+
+def test_the_page_about_it(plan, planned):
+    """What docs/plan.md shows is printed, and the keys that it lists are those that there are."""
+    page = (Path(__file__).parents[2] / "docs" / "plan.md").read_text("utf-8")
+    (shown,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    assert plan("--steps 1000 --snapshots 10").stdout == shown
+    found = planned("--steps 1000 --snapshots 10")
+    lists = re.findall(r"\| Key \| \|\n(.*?)\n\n", page, re.DOTALL)
+    keys = [
+        {*re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.*?) \|", rows, re.MULTILINE)))} for rows in lists
+    ]
+    assert keys == [{*found}, {*found["schemes"][0]}]
+    assert {*found["left_out"][0]} == {"scheme", "reason"}
 
 
 @pytest.mark.parametrize("module", [pictures, quantities, traces, written])
