@@ -18,6 +18,7 @@ from checkpointer.markers import checkpointed
 from checkpointer.replay import replaying
 from checkpointer.schemes import (
     Auto,
+    FromCheckpointSchedules,
     Mixed,
     Multistage,
     Online,
@@ -35,6 +36,7 @@ __all__ = [
     "ArgumentError",
     "Auto",
     "CheckpointerError",
+    "FromCheckpointSchedules",
     "MemoryStorage",
     "Mixed",
     "Multistage",

@@ -147,6 +147,19 @@ def first_part(n: int, c: int) -> int:
     return n - beta(c - 1, r - 1) - beta(c - 2, r - 1)
 
 
+def start_reads(n: int, c: int) -> int:
+    """How often the snapshot of the initial state is read when n steps are reversed. O(r) splits.
+
+    >>> start_reads(10, 3)
+    2
+    """
+    reads = 0
+    while (slots := min(c, n - 1)) > 1:
+        n = first_part(n, slots)
+        reads += 1
+    return reads + max(n - 1, 0)
+
+
 def stack_counts(n: int, c: int) -> tuple[list[int], list[int]]:
     """How often each position of the stack of snapshots is written and read when n steps are reversed.
 

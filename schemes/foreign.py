@@ -44,11 +44,18 @@ class FromCheckpointSchedules(Scheme):
     Source: Dolci, Maddison, Ham, Pallez & Herrmann, "checkpoint_schedules: schedules for incremental checkpointing of
     adjoint simulations", J. Open Source Softw. 9 (2024) 6148, and the package's documentation.
 
-    >>> from checkpointer.schemes import simulate
-    >>> from checkpoint_schedules import Revolve, SingleMemoryStorageSchedule  # doctest: +SKIP
-    >>> simulate(FromCheckpointSchedules(lambda n: Revolve(n, 3)), 10).advances  # doctest: +SKIP
-    15
-    >>> while_loop = FromCheckpointSchedules(lambda n: SingleMemoryStorageSchedule(), online=True)  # doctest: +SKIP
+    >>> from checkpoint_schedules import MultistageCheckpointSchedule, SingleMemoryStorageSchedule
+    >>> scheme = FromCheckpointSchedules(lambda n: MultistageCheckpointSchedule(n, 1, 2))
+    >>> for action in scheme.schedule(10).forward():
+    ...     print(action)
+    Snapshot(step=0, slot=0, level=1)
+    Advance(start=0, stop=4)
+    Snapshot(step=4, slot=1, level=1)
+    Advance(start=4, stop=7)
+    Snapshot(step=7, slot=2)
+    Advance(start=7, stop=9)
+    Record(step=9)
+    >>> for_while_loops = FromCheckpointSchedules(lambda n: SingleMemoryStorageSchedule(), online=True)
     """
 
     make: Callable[[int | None], Any]

@@ -42,23 +42,23 @@ def reverse_from(
     [Restore(step=0, slot=0), Advance(start=0, stop=1), Reverse(step=1),
      Restore(step=0, slot=0), Discard(slot=0), Reverse(step=0)]
     """
-    stack = sorted((step, slot) for slot, step in standing.items())
+    stack = [Restore(step, slot) for step, slot in sorted((step, slot) for slot, step in standing.items())]
     most = len(taken) + max(end - start, len(standing))
     empty = _empty_slots({*standing, *taken}, min(slots, most))
     while stack:
-        step, slot = stack[-1]
-        if step >= end:
-            yield Discard(slot)
+        top = stack[-1]
+        if top.step < end:
+            yield top
+        if top.step >= end - 1:  # used for the last time: make room before the step's tape needs it
+            yield Discard(top.slot)
             stack.pop()
-            empty.append(slot)
-            continue
-        yield Restore(step, slot)
-        if step == end - 1:  # used for the last time: make room before the step's tape needs it
-            yield Discard(slot)
-            stack.pop()
-            empty.append(slot)
-        else:
+            empty.append(top.slot)
+            if top.step >= end:
+                continue
+        elif empty and top.step < end - 2:
             yield from _advance_to(end - 1, stack, empty)
+        else:
+            yield Advance(top.step, end - 1)
         yield Reverse(end - 1)
         end -= 1
     if end > start:
@@ -67,14 +67,14 @@ def reverse_from(
         )
 
 
-def _advance_to(last: int, stack: list[tuple[int, int]], empty: list[int]) -> Iterator[Action]:
+def _advance_to(last: int, stack: list[Restore], empty: list[int]) -> Iterator[Action]:
     """Advance from the restored top of the stack to ``last``, with snapshots on the way."""
-    position = stack[-1][0]
+    position = stack[-1].step
     for step in snapshot_steps(position, last + 1, slots=1 + len(empty)):
         slot = empty.pop()
         yield Advance(position, step)
         yield Snapshot(step, slot)
-        stack.append((step, slot))
+        stack.append(Restore(step, slot))
         position = step
     yield Advance(position, last)
 

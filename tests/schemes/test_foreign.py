@@ -1,5 +1,7 @@
 """Schedules of the package checkpoint_schedules, executed as ours: the same counts, and the same gradients."""
 
+import doctest
+
 import pytest
 
 from checkpointer.errors import ArgumentError, ScheduleError
@@ -12,6 +14,7 @@ from checkpointer.schemes import (
     Snapshot,
     TwoLevel,
     advances,
+    foreign,
     simulate,
 )
 
@@ -75,6 +78,10 @@ def test_costs_what_it_costs_there(make):
         assert cost.advances + cost.reversals == steps
         assert two_levels(cost.writes) == written
         assert two_levels(cost.reads) == read
+
+
+def test_docstring_example():
+    assert doctest.testmod(foreign) == (0, 4)
 
 
 ALL = {**OFFLINE, **ONLINE}
