@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 from functools import lru_cache
 
@@ -85,7 +85,7 @@ class DiskRevolve(Scheme):
             return Part.best(hierarchy, 1, 0, self.snapshots, stored=True)
         part = Part.best(hierarchy, steps, 1, UNLIMITED, stored=False)
         # After an early end no more are held than were planned.
-        return replace(part, slots=part.counts[0].chains)
+        return part._replace(slots=part.counts[0].chains)
 
 
 @lru_cache(maxsize=32)

@@ -33,6 +33,7 @@ from checkpointer.schemes.depths import Depths, added_blocks, chain_starts, room
 from checkpointer.schemes.lagrange import Tier, Worth
 
 _ENDLESS = 1 << 200
+_REMEMBERED = 1000
 
 
 class Counts(NamedTuple):
@@ -70,6 +71,7 @@ class Hierarchy:
         self.memory = memory
         self.tiers = tuple(tiers)
         self.worth = Worth(memory, tiers)
+        self._known: dict[tuple[int, int, int, bool], Shape] = {}
         self.unit = self.worth.scale // lcm(*(cost.denominator for tier in tiers for cost in tier[1:]))
 
     @property
@@ -95,6 +97,14 @@ class Hierarchy:
         stored : bool
             Whether that state stands on the tier already.
         """
+        asked = steps, level, slots, stored
+        if asked not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[asked] = self._find(*asked)
+        return self._known[asked]
+
+    def _find(self, steps: int, level: int, slots: int, stored: bool) -> Shape:
         if steps == 1:
             return Shape((Counts(int(stored), 0), *[Counts(0, 0)] * (level - 1))[:level], 0)
         search = _Search(self, steps)

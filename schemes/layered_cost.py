@@ -124,6 +124,8 @@ def _cost(
     peaks: Sequence[int],
     peak: int,
 ) -> Cost:
+    """The cost, told without the slowest levels if they are never used, as `simulate` tells it."""
+    used = max((level for level, number in enumerate(writes, start=1) if number), default=1)
     return Cost(
         steps=steps,
         advances=advances,
@@ -133,7 +135,7 @@ def _cost(
         discards=sum(writes),
         tapes=0,
         peak=peak,
-        writes=tuple(writes),
-        reads=tuple(reads),
-        peaks=tuple(peaks),
+        writes=tuple(writes[:used]),
+        reads=tuple(reads[:used]),
+        peaks=tuple(peaks[:used]),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from checkpointer.schemes.binomial import beta, first_part
 from checkpointer.schemes.depths import Depths, room_for_chains
@@ -11,8 +11,7 @@ from checkpointer.schemes.hierarchy import Counts, Hierarchy
 from checkpointer.schemes.lagrange import chains_up_to
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """Steps that are reversed from the state before the first of them, which is the current one.
 
     Attributes
@@ -58,7 +57,7 @@ class Part:
     def faster(self) -> Part:
         """The same part without its level, which has nothing to do in it."""
         level = self.level - 1
-        return replace(self, level=level, slots=self.hierarchy.slots(level), counts=self.counts[1:])
+        return self._replace(level=level, slots=self.hierarchy.slots(level), counts=self.counts[1:])
 
     def resized(self, length: int) -> Part:
         """The best part of another length, where the first state is stored on the level."""
@@ -74,8 +73,8 @@ class Part:
         """Binomially: the later steps have one slot less."""
         slots = min(self.slots, self.length - 1)
         early = first_part(self.length, slots) if slots > 1 else self.length - 1
-        late = replace(self, length=self.length - early, slots=self.slots - 1)
-        return late, replace(self, length=early)
+        late = Part(self.hierarchy, self.length - early, 0, self.slots - 1, (), 0)
+        return late, Part(self.hierarchy, early, 0, self.slots, (), 0)
 
 
 class _Split:
@@ -111,8 +110,8 @@ class _Split:
             late += here
             left -= min(left, here + more * self._early.blocks[depth])
         return (
-            replace(part, length=late, slots=part.slots - 1, counts=tuple(self._late.counts)),
-            replace(part, length=part.length - late, counts=tuple(self._early.counts), slope=slope - 1),
+            part._replace(length=late, slots=part.slots - 1, counts=tuple(self._late.counts)),
+            part._replace(length=part.length - late, counts=tuple(self._early.counts), slope=slope - 1),
         )
 
     def _chains(self, chains: int, own: int) -> tuple[int, int]:
