@@ -32,7 +32,16 @@ class Tally:
 
 
 def tally(part: Part, stored: bool) -> Tally:
-    """Count what a part costs. If its first state is ``stored`` on its level, that was written and read before."""
+    """Count what a part costs. If its first state is ``stored`` on its level, that was written and read before.
+
+    >>> from fractions import Fraction
+    >>> from checkpointer.schemes.hierarchy import Hierarchy
+    >>> from checkpointer.schemes.lagrange import Tier
+    >>> storage = Hierarchy(3, [Tier(slots=4, write=Fraction(2), read=Fraction(2))])
+    >>> counted = tally(Part.best(storage, 50, level=1, slots=4, stored=False), stored=False)
+    >>> counted.advances, counted.writes, counted.reads
+    (115, (30, 4), (45, 4))
+    """
     hierarchy = part.hierarchy
     layers = list(hierarchy.layers(part.slots, part.counts))
     blocks = layers[-1][2] if layers else Depths(iter([1]))
