@@ -19,6 +19,7 @@ from checkpointer.replay import replaying
 from checkpointer.schemes import (
     Auto,
     DiskRevolve,
+    FromCheckpointSchedules,
     HRevolve,
     Level,
     Mixed,
@@ -40,6 +41,7 @@ __all__ = [
     "Auto",
     "CheckpointerError",
     "DiskRevolve",
+    "FromCheckpointSchedules",
     "HRevolve",
     "Level",
     "MemoryStorage",

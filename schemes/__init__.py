@@ -7,6 +7,7 @@ from checkpointer.schemes.binomial import advances
 from checkpointer.schemes.choice import Choice
 from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.disk_revolve import DiskRevolve
+from checkpointer.schemes.foreign import FromCheckpointSchedules
 from checkpointer.schemes.hrevolve import HRevolve, Level
 from checkpointer.schemes.measurement import Measurement
 from checkpointer.schemes.mixed import Mixed
@@ -48,6 +49,7 @@ __all__ = [
     "Cost",
     "Discard",
     "DiskRevolve",
+    "FromCheckpointSchedules",
     "HRevolve",
     "Level",
     "Measurement",

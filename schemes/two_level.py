@@ -73,7 +73,7 @@ class TwoLevel(Scheme):
         return self.in_memory(min(steps, self.period)), -(-steps // self.period)
 
     def closed_cost(self, steps: int) -> Cost:
-        """What a loop of ``steps`` steps costs, in O(c * r) integer operations for c slots and r repetitions."""
+        """What a loop of ``steps`` steps costs, at once."""
         return cost_of_periods(self.known_length(steps), self.period, self.snapshots, level=1, placed=True)
 
     def in_memory(self, length: int) -> int:
