@@ -33,7 +33,7 @@ from checkpointer.schemes.binomial import beta
 from checkpointer.schemes.depths import Depths, added_blocks, chain_starts, room_for_chains, summed
 from checkpointer.schemes.lagrange import Tier, Worth
 
-_ENDLESS = 1 << 200
+ENDLESS = 1 << 1100  # no finite float is as large
 _REMEMBERED = 1000
 
 
@@ -116,9 +116,7 @@ class Hierarchy:
 
     def _least_block(self, read: Fraction) -> int:
         """How many steps the least block has that is worth a read."""
-        t = 0
-        while beta(self.memory + 1, t) <= read:
-            t += 1
+        t = first_index(lambda t: beta(self.memory + 1, t) > read, 0, ENDLESS, 0)
         return beta(self.memory, t)
 
     def layers(self, slots: int, counts: Sequence[Counts]) -> Iterator[tuple[Depths, Depths, Depths]]:
@@ -137,7 +135,7 @@ class Hierarchy:
 
     def slope(self, blocks: Depths, steps: int) -> int:
         """The most that one of so many steps costs in these blocks, if they have the best lengths."""
-        return _first(lambda slope: self.capacity(blocks, slope) >= steps, 0, _ENDLESS, 0)
+        return first_index(lambda slope: self.capacity(blocks, slope) >= steps, 0, ENDLESS, 0)
 
     def advances(self, blocks: Depths, steps: int) -> int:
         """What so many steps cost in these blocks, if they have the best lengths."""
@@ -231,7 +229,7 @@ class _Search:
         """Go into every candidate that may be better than the best known, from the least bound on."""
         at = cache(bound)
         least, most = candidates[0], candidates[-1]
-        first = _first(lambda number: at(number + 1) >= at(number), least, most, near)
+        first = first_index(lambda number: at(number + 1) >= at(number), least, most, near)
         go(first)
         self._along(at, go, range(first + 1, most + 1))
         self._along(at, go, range(first - 1, least - 1, -1))
@@ -262,7 +260,7 @@ class _Search:
             here = bound(indices[place])
             return bound(indices[place + 1]) - here != rise or not self._may_improve(here)
 
-        return _first(ends, 0, len(indices) - 1, 0)
+        return first_index(ends, 0, len(indices) - 1, 0)
 
     def _may_improve(self, bound: int) -> bool:
         """Whether a schedule of at least this cost can be better than the best known. Costs are multiples of a unit."""
@@ -297,7 +295,7 @@ class _Search:
                 value -= _dot(starts, worth.chains(level + 1, index), index, worth.period)
             return value
 
-        self._index = _first(lambda index: dual(index + 1) <= dual(index), 0, _ENDLESS, self._index)
+        self._index = first_index(lambda index: dual(index + 1) <= dual(index), 0, ENDLESS, self._index)
         return dual(self._index)
 
 
@@ -308,7 +306,7 @@ def _dot(numbers: Depths, table: Sequence[int], index: int, period: int) -> int:
     return sum(map(mul, known, table[index : end if end >= 0 else None : -period]))
 
 
-def _first(holds: Callable[[int], bool], least: int, most: int, near: int) -> int:
+def first_index(holds: Callable[[int], bool], least: int, most: int, near: int) -> int:
     """The first index from ``least`` on for which a condition holds that holds from then on; ``most``, if none does.
 
     The search starts near an index, with steps that grow.

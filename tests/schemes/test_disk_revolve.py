@@ -220,3 +220,23 @@ def test_an_unknown_length():
         ArgumentError, match=r"DiskRevolve\(snapshots=3, write=1.0, read=1.0\) places its snapshots by"
     ):
         DiskRevolve(3).schedule(None)
+
+
+@pytest.mark.parametrize("price", [1e6, 1e15, 1e308, Fraction(1, 10**30)])
+def test_absurd_prices(price):
+    """A disk that costs a lot is not used; one that costs nearly nothing takes what more memory would take."""
+    for c in (1, 4):
+        cost = simulate(DiskRevolve(c, write=price, read=price), 60)
+        assert cost.advances == (advances(60, c) if price > 1 else 59)
+        assert simulate(HRevolve(Level(c), Level(60, price, price)), 60).advances == cost.advances
+        assert simulate(HRevolve(Level(c, price, price), Level(60)), 60).advances == 59
+        assert simulate(PeriodicDiskRevolve(c, write=price, read=price), 60).reversals == 60
+
+
+def test_an_absurd_number_of_snapshots_costs_no_memory():
+    for plan in (
+        DiskRevolve(10**15),
+        PeriodicDiskRevolve(10**15),
+        HRevolve(Level(10**15), Level(10**15, 2, 2)),
+    ):
+        assert simulate(plan, 10).advances == 9
