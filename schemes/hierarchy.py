@@ -11,8 +11,8 @@ with one slot less. A schedule costs
 So, given how many chains and reads there are on each level, the best schedule has all its chains and blocks at the
 smallest depths that there are, and the best lengths take the steps that cost least: beta(c - 1, t) steps of each block
 cost its depth + t. What remains to be found is two integers a level. Lagrange's dual (`checkpointer.schemes.lagrange`)
-is a lower bound that is convex in each of them and nearly always attained; `Hierarchy` tries all values that the bound
-does not rule out, so that what it finds is optimal.
+is a lower bound that is convex in each of them and nearly always attained; the search tries all values that the bound
+does not rule out, but for long runs of equals (see `_Search._along`). What it finds is optimal.
 
 Source of the recurrences, with which the tests compare: Aupy, Herrmann, Hovland & Robert, "Optimal multistage algorithm
 for adjoint computation", SIAM J. Sci. Comput. 38 (2016) C232-C255; Herrmann & Pallez, "H-Revolve: a framework for
@@ -29,11 +29,11 @@ from math import lcm
 from operator import mul
 from typing import NamedTuple
 
-from checkpointer.schemes.binomial import beta, repetitions
+from checkpointer.schemes.binomial import beta
 from checkpointer.schemes.depths import Depths, added_blocks, chain_starts, room_for_chains, summed
 from checkpointer.schemes.lagrange import Tier, Worth
 
-_ENDLESS = 1 << 200
+ENDLESS = 1 << 1100  # no finite float is as large
 _REMEMBERED = 1000
 
 
@@ -107,6 +107,7 @@ class Hierarchy:
         return self._known[asked]
 
     def _find(self, steps: int, level: int, slots: int, stored: bool) -> Shape:
+        """What `best` remembers."""
         if steps == 1:
             return Shape((Counts(int(stored), 0), *[Counts(0, 0)] * (level - 1))[:level], 0)
         search = _Search(self, steps)
@@ -115,9 +116,7 @@ class Hierarchy:
 
     def _least_block(self, read: Fraction) -> int:
         """How many steps the least block has that is worth a read."""
-        t = 0
-        while beta(self.memory + 1, t) <= read:
-            t += 1
+        t = first_index(lambda t: beta(self.memory + 1, t) > read, 0, ENDLESS, 0)
         return beta(self.memory, t)
 
     def layers(self, slots: int, counts: Sequence[Counts]) -> Iterator[tuple[Depths, Depths, Depths]]:
@@ -136,23 +135,13 @@ class Hierarchy:
 
     def slope(self, blocks: Depths, steps: int) -> int:
         """The most that one of so many steps costs in these blocks, if they have the best lengths."""
-        return _first(lambda slope: self.capacity(blocks, slope) >= steps, 0, _ENDLESS, 0)
+        return first_index(lambda slope: self.capacity(blocks, slope) >= steps, 0, ENDLESS, 0)
 
     def advances(self, blocks: Depths, steps: int) -> int:
         """What so many steps cost in these blocks, if they have the best lengths."""
         slope = self.slope(blocks, steps)
         earned = sum(n * beta(self.memory + 1, slope - 1 - d) for d, n in enumerate(blocks.upto(slope)))
         return slope * steps - earned
-
-
-@dataclass
-class _Candidates:
-    """Numbers to be tried, by a rising index from ``least`` to ``most``; ``near`` is where to begin."""
-
-    least: int
-    most: int
-    near: int
-    number: Callable[[int], int] = int
 
 
 class _Search:
@@ -164,6 +153,7 @@ class _Search:
         self._steps = steps
         self._index = 1  # of the grid, where the last bound was found: the next one is not far
         self._patience = hierarchy.patience
+        self._each_step_is_a_block = hierarchy.memory == 0 and all(tier.read for tier in hierarchy.tiers)
         self._cost: int | None = None
         self.counts: tuple[Counts, ...] = ()
 
@@ -193,15 +183,15 @@ class _Search:
             self._reads(level, chains, starts(chains), fixed + write * (chains - stored), blocks, counts)
 
         most = self._steps - 1
+        if write == 0:  # more never harm: those that are not needed start at depths that no step reaches
+            go(most)
+            return
         if self._hierarchy.memory == 0 and level == 1:  # each step but one needs a read, and so a chain
             least = int(stored or self._left(counts) > 0)
             near = min(most, room_for_chains(blocks, slots, 3))
         else:
             least = near = int(stored)
-        candidates = _Candidates(least, most, near)
-        if write == 0:  # more never harm
-            candidates = self._by_depth(lambda depth: room_for_chains(blocks, slots, depth))
-        self._outward(candidates, bound, go)
+        self._outward(range(least, most + 1), near, bound, go)
 
     def _reads(
         self, level: int, chains: int, starts: Depths, fixed: int, blocks: Depths, counts: tuple[Counts, ...]
@@ -221,49 +211,36 @@ class _Search:
             cost, now = fixed + read * reads, (*counts, Counts(chains, reads))
             self._chains(level - 1, slots, False, cost, all_blocks(reads), now)
 
-        left = self._left(counts)
-        if self._hierarchy.memory == 0 and level == 1:
-            go(left)
-            return
-        candidates = _Candidates(0, left if chains else 0, 0)
-        if read == 0 and chains:  # more never harm
-            candidates = self._by_depth(
-                lambda depth: sum((depth - at) * n for at, n in enumerate(starts.upto(depth)))
-            )
-        self._outward(candidates, bound, go)
+        most = self._steps - 1 if chains else 0
+        if read == 0:  # more never harm
+            go(most)
+        elif level == 1 and self._each_step_is_a_block:
+            go(self._left(counts))
+        else:
+            self._outward(range(most + 1), 0, bound, go)
 
     def _left(self, counts: Sequence[Counts]) -> int:
-        """How many blocks more there can be, of one step each."""
+        """How many blocks are missing, if each is one step."""
         return max(self._steps - 1 - sum(reads for _, reads in counts), 0)
 
-    def _by_depth(self, number: Callable[[int], int]) -> _Candidates:
-        """As many as there can be up to a depth: all depths with room for one that is worth a step."""
-        memory = self._hierarchy.memory
-        most, limit = 0, repetitions(self._steps, memory) if memory else self._steps
-        while most < limit and number(most) < min(number(most + 1), self._steps):
-            most += 1
-        return _Candidates(0, most, 0, number)
-
     def _outward(
-        self, candidates: _Candidates, bound: Callable[[int], int], go: Callable[[int], None]
+        self, candidates: range, near: int, bound: Callable[[int], int], go: Callable[[int], None]
     ) -> None:
         """Go into every candidate that may be better than the best known, from the least bound on."""
-
-        @cache
-        def at(index: int) -> int:
-            return bound(candidates.number(index))
-
-        least, most = candidates.least, candidates.most
-        first = _first(lambda index: at(index + 1) >= at(index), least, most, candidates.near)
-        go(candidates.number(first))
-        self._along(at, lambda index: go(candidates.number(index)), range(first + 1, most + 1))
-        self._along(at, lambda index: go(candidates.number(index)), range(first - 1, least - 1, -1))
+        at = cache(bound)
+        least, most = candidates[0], candidates[-1]
+        first = first_index(lambda number: at(number + 1) >= at(number), least, most, near)
+        go(first)
+        self._along(at, go, range(first + 1, most + 1))
+        self._along(at, go, range(first - 1, least - 1, -1))
 
     def _along(self, bound: Callable[[int], int], go: Callable[[int], None], indices: range) -> None:
         """Go into candidates whose bounds rise, as long as one may be better than the best known.
 
-        Along a straight piece of the bound, what is lost by whole blocks repeats itself. After a period or two without
-        a success the search goes on near the piece's end.
+        Along a straight piece of the bound, what the cost is above it repeats itself, since it comes from the rest that
+        whole blocks leave. After two periods without a success the search goes on near the piece's end. (This matters
+        only for three levels and more with costs that are nearly alike. That blocks of several levels do not mix to a
+        longer period is not proven; without the shortcut, thousands of random hierarchies gave the same costs.)
         """
         place, failures = 0, 0
         while place < len(indices) and self._may_improve(bound(indices[place])):
@@ -283,7 +260,7 @@ class _Search:
             here = bound(indices[place])
             return bound(indices[place + 1]) - here != rise or not self._may_improve(here)
 
-        return _first(ends, 0, len(indices) - 1, 0)
+        return first_index(ends, 0, len(indices) - 1, 0)
 
     def _may_improve(self, bound: int) -> bool:
         """Whether a schedule of at least this cost can be better than the best known. Costs are multiples of a unit."""
@@ -318,7 +295,7 @@ class _Search:
                 value -= _dot(starts, worth.chains(level + 1, index), index, worth.period)
             return value
 
-        self._index = _first(lambda index: dual(index + 1) <= dual(index), 0, _ENDLESS, self._index)
+        self._index = first_index(lambda index: dual(index + 1) <= dual(index), 0, ENDLESS, self._index)
         return dual(self._index)
 
 
@@ -329,7 +306,7 @@ def _dot(numbers: Depths, table: Sequence[int], index: int, period: int) -> int:
     return sum(map(mul, known, table[index : end if end >= 0 else None : -period]))
 
 
-def _first(holds: Callable[[int], bool], least: int, most: int, near: int) -> int:
+def first_index(holds: Callable[[int], bool], least: int, most: int, near: int) -> int:
     """The first index from ``least`` on for which a condition holds that holds from then on; ``most``, if none does.
 
     The search starts near an index, with steps that grow.

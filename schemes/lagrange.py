@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from checkpointer.schemes.binomial import beta
 
+_FAR = 20_000
+
 
 class Tier(NamedTuple):
     """A level of storage above the free memory: its slots, 1 or more; what a write and a read cost, in plain steps."""
@@ -131,11 +133,16 @@ class Worth:
         return total
 
     def _add_kink(self, table: Callable[[int], int], cost: Fraction) -> None:
-        """Let the grid contain the last price at which the table is not above a cost."""
+        """Let the grid contain the last price at which the table is not above a cost.
+
+        If that is far away, it is left out, and the bounds of loops that come so far are a little lower than they could be.
+        """
         target = cost * self.scale
         index = 0
         while table(index + 1) <= target:
             index += 1
+            if index == _FAR:
+                return
         left, right = self.price(index), self.price(index + 1)
         kink = left + (right - left) * (target - table(index)) / (table(index + 1) - table(index))
         self._fractions = sorted({*self._fractions, kink % 1})

@@ -32,7 +32,16 @@ class Tally:
 
 
 def tally(part: Part, stored: bool) -> Tally:
-    """Count what a part costs. If its first state is ``stored`` on its level, that was written and read before."""
+    """Count what a part costs. If its first state is ``stored`` on its level, that was written and read before.
+
+    >>> from fractions import Fraction
+    >>> from checkpointer.schemes.hierarchy import Hierarchy
+    >>> from checkpointer.schemes.lagrange import Tier
+    >>> storage = Hierarchy(3, [Tier(slots=4, write=Fraction(2), read=Fraction(2))])
+    >>> counted = tally(Part.best(storage, 50, level=1, slots=4, stored=False), stored=False)
+    >>> counted.advances, counted.writes, counted.reads
+    (115, (30, 4), (45, 4))
+    """
     hierarchy = part.hierarchy
     layers = list(hierarchy.layers(part.slots, part.counts))
     blocks = layers[-1][2] if layers else Depths(iter([1]))
@@ -96,21 +105,25 @@ def optimal_cost(steps: int, part: Part, lowest: int) -> Cost:
 
 
 def periodic_cost(steps: int, period: Part, last: Part, periods: int) -> Cost:
-    """What a loop of known length costs that has full periods, all starting on level 1, before a last part."""
+    """What a loop of known length costs that has full periods, all starting on level 1, before a last part.
+
+    Where there are no periods, ``period`` may be any part.
+    """
     if steps < 2:
         return _cost(steps, 0, (steps, 0), (0, 0), (steps, 0), steps)
     each, end = tally(period, stored=True), tally(last, stored=False)
     own = end.writes[1] if last.level else 0
     again = end.reads[1] if last.level else 0
     most_at_end = periods + own + end.in_memory[0]
+    reads_each = period.counts[0].reads if periods else 0
     most_in_period = periods - 1 + each.in_memory[1]
-    if period.counts[0].reads:
+    if reads_each:
         most_in_period = max(most_in_period, periods + each.in_memory[0])
     return _cost(
         steps,
         end.advances + periods * (period.length + each.advances),
         (end.writes[0] + periods * each.writes[0], periods + own),
-        (end.reads[0] + periods * each.reads[0], periods * (1 + each.reads[1]) + again),
+        (end.reads[0] + periods * each.reads[0], periods * (1 + reads_each) + again),
         (max(end.in_memory[0], max(each.in_memory) if periods else 0), periods + own),
         max(most_at_end, most_in_period if periods else 0),
     )

@@ -27,7 +27,15 @@ class Part(NamedTuple):
     counts : tuple of Counts
         The chains and the reads of the tiers, from ``level`` down to 1.
     slope : int
-        No step costs more; none costs less that is not used.
+        None of the steps costs more.
+
+    >>> from fractions import Fraction
+    >>> from checkpointer.schemes.lagrange import Tier
+    >>> storage = Hierarchy(3, [Tier(slots=4, write=Fraction(2), read=Fraction(2))])
+    >>> part = Part.best(storage, 50, level=1, slots=4, stored=False)
+    >>> late, early = part.split()
+    >>> late.length, late.counts, early.length, early.counts
+    (40, (Counts(chains=3, reads=3),), 10, (Counts(chains=1, reads=0),))
     """
 
     hierarchy: Hierarchy

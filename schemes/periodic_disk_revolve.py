@@ -13,7 +13,7 @@ from checkpointer.schemes.base import Schedule, Scheme
 from checkpointer.schemes.binomial import beta
 from checkpointer.schemes.cost import Cost
 from checkpointer.schemes.disk_revolve import memory_and_disk
-from checkpointer.schemes.hierarchy import Hierarchy
+from checkpointer.schemes.hierarchy import ENDLESS, Hierarchy, first_index
 from checkpointer.schemes.layered import LayeredSchedule
 from checkpointer.schemes.layered_cost import periodic_cost
 from checkpointer.schemes.parts import Part
@@ -65,10 +65,8 @@ class PeriodicDiskRevolve(Scheme):
     @property
     def period(self) -> int:
         """Steps from one state on disk to the next: beta(c, t), where t is the least with beta(c + 1, t) > write + read."""
-        t, cost = 0, Fraction(self.write) + Fraction(self.read)
-        while beta(self.snapshots + 1, t) <= cost:
-            t += 1
-        return beta(self.snapshots, t)
+        cost = Fraction(self.write) + Fraction(self.read)
+        return beta(self.snapshots, first_index(lambda t: beta(self.snapshots + 1, t) > cost, 0, ENDLESS, 0))
 
     def schedule(self, steps: int | None) -> Schedule:
         """A new schedule for a loop of ``steps`` steps, or of a number that only its end will tell."""
@@ -87,11 +85,11 @@ class PeriodicDiskRevolve(Scheme):
         steps = self.known_length(steps)
         periods = max(steps - 1, 0) // self.period
         last = self.last_part(max(steps - periods * self.period, 1))
-        return periodic_cost(steps, self.full_part(), last, periods)
+        return periodic_cost(steps, self.unplanned().resized(self.period) if periods else last, last, periods)
 
-    def full_part(self) -> Part:
-        """A period whose start stands on disk."""
-        return Part.best(self._storage(), self.period, 1, 1, stored=True)
+    def unplanned(self) -> Part:
+        """A period whose start stands on disk, and which is planned when it is to be reversed."""
+        return Part(self._storage(), length=0, level=1, slots=1, counts=(), slope=0)
 
     def last_part(self, length: int) -> Part:
         """What is left when the loop comes to its known end: its start may stand in memory, too."""
@@ -110,7 +108,7 @@ class _PeriodicSchedule(LayeredSchedule):
 
     def first_sweep(self) -> Iterator[Action]:
         """The starts of the periods, and the snapshots in what is left at a known end."""
-        period, part = self._scheme.period, self._scheme.full_part()
+        period, part = self._scheme.period, self._scheme.unplanned()
         for start in count(0, period):
             if self.steps is not None and self.steps - start <= period:
                 break

@@ -139,8 +139,7 @@ def test_optimal_for_longer_loops(levels):
     [
         [(3, 0, 0)],
         [(1, 0, 0), (1, 2, 2)],
-        [(1, 0, 0), (3, 0.5, 0.25)],
-        [(2, 0, 0), (3, 1, 1)],
+        [(2, 0, 0), (3, 0.5, 0.25)],
         [(4, 0, 0), (2, 0, 0)],
         [(2, 0.5, 0.25), (2, 2, 1)],
         [(1, 0, 0), (2, 1, 0), (3, 4, 4)],
@@ -153,7 +152,7 @@ def test_every_length_and_every_early_end(levels):
         cost = simulate(plan, steps)
         assert cost == plan.closed_cost(steps)
         assert all(map(int.__le__, cost.peaks, plan.slots_by_level(steps)))
-        for end in range(0, steps + 1, 1 if steps < 20 else 3):
+        for end in range(0, steps + 1, 1 if steps < 16 else 5):
             assert simulate(plan, steps, ends_after=end).reversals == end
 
 
@@ -203,10 +202,10 @@ def test_a_hundred_thousand_steps_and_a_billion(plan):
     assert cost.restores == 10**9 - 1
 
 
-def test_a_thousand_disk_slots_for_ten_thousand_steps():
+def test_a_thousand_disk_slots_for_four_thousand_steps():
     levels = [(10, 0, 0), (1000, 2, 2)]
-    cost = simulate(scheme(levels), 10_000)
-    assert cost == scheme(levels).closed_cost(10_000)
+    cost = simulate(scheme(levels), 4000)
+    assert cost == scheme(levels).closed_cost(4000)
 
 
 @pytest.mark.parametrize("slots", [0, -1, 2.0, True, "3", None])
