@@ -91,8 +91,13 @@ class Online(Scheme):
         memory = min(self.snapshots, steps)
         return (memory, self.slots(steps) - memory) if self.disk_snapshots else (memory,)
 
-    def closed_cost(self, steps: int) -> Cost:
-        """What a loop of ``steps`` steps costs: its snapshots are placed, but not the ones of the way back."""
+    def closed_cost(self, steps: int) -> Cost | None:
+        """What a loop of ``steps`` steps costs: its snapshots are placed, but not the ones of the way back.
+
+        None if there is a disk: the way back writes to both levels.
+        """
+        if self.disk_snapshots:
+            return None
         schedule = self.schedule(self.known_length(steps))
         taken = sum(isinstance(action, Snapshot) for action in schedule.forward())
         return cost_from(schedule.standing.values(), steps, self.snapshots, taken)
