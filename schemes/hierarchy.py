@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from math import lcm
 from operator import mul
@@ -71,6 +72,7 @@ class Hierarchy:
         self.memory = memory
         self.tiers = tuple(tiers)
         self.worth = Worth(memory, tiers)
+        self.patience = 2 * max((self._least_block(tier.read) for tier in tiers), default=0) + 8
         self._known: dict[tuple[int, int, int, bool], Shape] = {}
         self.unit = self.worth.scale // lcm(*(cost.denominator for tier in tiers for cost in tier[1:]))
 
@@ -110,6 +112,13 @@ class Hierarchy:
         search = _Search(self, steps)
         search.run(level, slots, stored)
         return _trimmed(self, steps, slots, search.counts)
+
+    def _least_block(self, read: Fraction) -> int:
+        """How many steps the least block has that is worth a read."""
+        t = 0
+        while beta(self.memory + 1, t) <= read:
+            t += 1
+        return beta(self.memory, t)
 
     def layers(self, slots: int, counts: Sequence[Counts]) -> Iterator[tuple[Depths, Depths, Depths]]:
         """From the slowest tier on: the chains that start, the blocks that reads add, and all blocks, by depth."""
@@ -154,6 +163,7 @@ class _Search:
         self._worth = hierarchy.worth
         self._steps = steps
         self._index = 1  # of the grid, where the last bound was found: the next one is not far
+        self._patience = hierarchy.patience
         self._cost: int | None = None
         self.counts: tuple[Counts, ...] = ()
 
@@ -246,11 +256,34 @@ class _Search:
         least, most = candidates.least, candidates.most
         first = _first(lambda index: at(index + 1) >= at(index), least, most, candidates.near)
         go(candidates.number(first))
-        for indices in (range(first + 1, most + 1), range(first - 1, least - 1, -1)):
-            for index in indices:
-                if not self._may_improve(at(index)):
-                    break
-                go(candidates.number(index))
+        self._along(at, lambda index: go(candidates.number(index)), range(first + 1, most + 1))
+        self._along(at, lambda index: go(candidates.number(index)), range(first - 1, least - 1, -1))
+
+    def _along(self, bound: Callable[[int], int], go: Callable[[int], None], indices: range) -> None:
+        """Go into candidates whose bounds rise, as long as one may be better than the best known.
+
+        Along a straight piece of the bound, what is lost by whole blocks repeats itself. After a period or two without
+        a success the search goes on near the piece's end.
+        """
+        place, failures = 0, 0
+        while place < len(indices) and self._may_improve(bound(indices[place])):
+            before = self._cost
+            go(indices[place])
+            failures = failures + 1 if self._cost == before else 0
+            place += 1
+            if failures > self._patience and place + 1 < len(indices):
+                place = max(place, self._end_of_piece(bound, indices[place:]) + place - self._patience)
+                failures = 0
+
+    def _end_of_piece(self, bound: Callable[[int], int], indices: range) -> int:
+        """How many candidates there are before the bound rises faster, or is too high."""
+        rise = bound(indices[1]) - bound(indices[0])
+
+        def ends(place: int) -> bool:
+            here = bound(indices[place])
+            return bound(indices[place + 1]) - here != rise or not self._may_improve(here)
+
+        return _first(ends, 0, len(indices) - 1, 0)
 
     def _may_improve(self, bound: int) -> bool:
         """Whether a schedule of at least this cost can be better than the best known. Costs are multiples of a unit."""

@@ -124,6 +124,8 @@ class Worth:
         total, depth = self.tree(level - 1, index), 0
         while index >= 0 and (gain := self.chain(level, index) - values.write) > 0:
             total += gain * new_chains(slots, depth)
+            if slots == 1:
+                break  # its only chain starts at depth 0
             index -= self.period
             depth += 1
         return total

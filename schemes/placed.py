@@ -55,21 +55,13 @@ class PlacedSchedule(Schedule):
                 yield Advance(position, step)
             if slot in self.standing:
                 yield Discard(slot)
-            yield Snapshot(step, slot, 0 if self._level is None else self._level(slot))
+            yield Snapshot(step, slot, self.level(slot))
             position = step
         yield from _run_out(position, last)
 
-    def reverse_sweep(self) -> Iterable[Action]:
-        """Binomial between the snapshots that stand, each slot on its level."""
-        actions = super().reverse_sweep()
-        return actions if self._level is None else _on_levels(actions, self._level)
-
-
-def _on_levels(actions: Iterable[Action], level: Callable[[int], int]) -> Iterator[Action]:
-    for action in actions:
-        yield (
-            Snapshot(action.step, action.slot, level(action.slot)) if isinstance(action, Snapshot) else action
-        )
+    def level(self, slot: int) -> int:
+        """The level of a slot."""
+        return 0 if self._level is None else self._level(slot)
 
 
 def _run_out(position: int, last: int | None) -> Iterator[Action]:

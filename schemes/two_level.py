@@ -96,9 +96,10 @@ class _TwoLevelSchedule(PlacedSchedule):
         end = self.steps - self.recorded
         if self.recorded:
             yield Reverse(end)
-        memory = self._scheme.snapshots
-        on_disk = {step: slot for slot, step in self.standing.items() if slot >= memory}
-        period = {slot: step for slot, step in self.standing.items() if slot < memory}  # all of the last one
+        on_disk = {step: slot for slot, step in self.standing.items() if self.level(slot)}
+        period = {
+            slot: step for slot, step in self.standing.items() if not self.level(slot)
+        }  # all of the last one
         for start in sorted(on_disk, reverse=True):
             period[on_disk[start]] = start
             slots = 1 + self._scheme.in_memory(end - start)

@@ -63,7 +63,9 @@ def plain_recurrence_in_numpy(levels, longest):
 def priced(cost, levels):
     """The plain steps, writes and reads of a simulation or a prediction, exactly."""
     by_level = zip(levels, cost.writes, cost.reads, strict=False)  # none for levels never used
-    return cost.advances + sum(Fraction(w) * writes + Fraction(r) * reads for (_, w, r), writes, reads in by_level)
+    return cost.advances + sum(
+        Fraction(w) * writes + Fraction(r) * reads for (_, w, r), writes, reads in by_level
+    )
 
 
 def scheme(levels):
@@ -173,7 +175,11 @@ def test_an_early_end_uses_the_disk():
     """From snapshots that stand on disk, the reversal of 90 steps that were to be 100 costs little more than planned."""
     levels = [(3, 0, 0), (10, 2, 2)]
     early = priced(simulate(scheme(levels), 100, ends_after=90), levels)
-    assert priced(scheme(levels).closed_cost(90), levels) <= early <= priced(scheme(levels).closed_cost(100), levels)
+    assert (
+        priced(scheme(levels).closed_cost(90), levels)
+        <= early
+        <= priced(scheme(levels).closed_cost(100), levels)
+    )
 
 
 @pytest.mark.parametrize(
@@ -219,15 +225,21 @@ def test_levels_refuse_costs(name, value):
 
 
 def test_levels_are_required():
-    with pytest.raises(ArgumentError, match=r"HRevolve: there must be one Level or more, such as HRevolve\(Level\(8\)\)"):
+    with pytest.raises(
+        ArgumentError, match=r"HRevolve: there must be one Level or more, such as HRevolve\(Level\(8\)\)"
+    ):
         HRevolve()
-    with pytest.raises(ArgumentError, match=r"HRevolve: each level must be a Level\(slots, write, read\), but one is 3"):
+    with pytest.raises(
+        ArgumentError, match=r"HRevolve: each level must be a Level\(slots, write, read\), but one is 3"
+    ):
         HRevolve(Level(3), 3)
 
 
 def test_an_unknown_length_is_refused():
     assert not HRevolve.online
-    with pytest.raises(ArgumentError, match=r"HRevolve\(Level\(slots=3, write=0.0, read=0.0\)\) places its snapshots by"):
+    with pytest.raises(
+        ArgumentError, match=r"HRevolve\(Level\(slots=3, write=0.0, read=0.0\)\) places its snapshots by"
+    ):
         HRevolve(Level(3)).schedule(None)
 
 
