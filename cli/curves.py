@@ -9,7 +9,7 @@ from checkpointer.schemes.planning import Candidate, candidates
 
 _POINTS = 25
 _COUNTED = 1_000
-"""The longest loop for which a curve is made by executing schedules in the simulator, once a point."""
+"""The longest loop for which a scheme that has no closed form has a curve."""
 
 Curve = list[tuple[int, Candidate]]
 """By rising memory: the states that it holds, and the best candidate of one kind with as many."""

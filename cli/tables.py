@@ -134,7 +134,7 @@ def _notes(plan: Plan) -> list[str]:
 def _time(plan: Plan, time: float) -> str:
     """In seconds, or in hours where there are many; or in plain steps."""
     if not plan.seconds:
-        return f"{time:.7g} step{'s' * (time != 1)}"
+        return f"{time:.12g} step{'s' * (time != 1)}"
     for unit, seconds in (("d", 86400), ("h", 3600), ("min", 60)):
         if time >= 2 * seconds:
             return f"{time / seconds:.3g} {unit}" if time < 1000 * seconds else f"{time / seconds:.0f} {unit}"

@@ -20,12 +20,14 @@ from checkpointer.schemes.online import Online
 from checkpointer.schemes.periodic import Periodic
 from checkpointer.schemes.periodic_disk_revolve import PeriodicDiskRevolve
 from checkpointer.schemes.revolve import Revolve
-from checkpointer.schemes.simulator import simulate
+from checkpointer.schemes.simulator import predict
 from checkpointer.schemes.store_all import StoreAll
 from checkpointer.schemes.two_level import TwoLevel
 
 COUNTED = 10_000
-"""The longest loop whose schedule is executed in the simulator to tell what it costs (0.3 s)."""
+"""The longest loop for which a scheme that has no closed form goes through its actions to tell what they cost (0.3 s)."""
+_PLACED = {"Online"}
+"""The kinds of which that is true."""
 _STACKED = 20_000
 """The most slots whose traffic the closed forms count one by one (0.3 s)."""
 
@@ -99,7 +101,7 @@ def candidates(budget: Budget, *, counted: int = COUNTED) -> tuple[list[Candidat
     budget : Budget
         What there is.
     counted : int
-        The longest loop whose schedule is simulated where a scheme has no closed form.
+        The longest loop for which a scheme that has no closed form is considered.
 
     >>> fitting, left_out = candidates(Budget(steps=1000, snapshots=10))
     >>> fitting[0].scheme, fitting[0].cost.advances
@@ -123,14 +125,10 @@ def considered(name: str, budget: Budget, *, counted: int = COUNTED) -> Candidat
     scheme = KINDS[name](budget)
     if isinstance(scheme, str):
         return LeftOut(name, scheme)
-    cost = scheme.closed_cost(budget.steps)
-    if cost is None:
-        if budget.steps > counted:
-            return LeftOut(
-                written(scheme),
-                f"has no closed form: its actions are counted for up to {counted} steps only",
-            )
-        cost = simulate(scheme, budget.steps)
+    if name in _PLACED and budget.steps > counted:
+        why = f"has no closed form: its snapshots are placed one by one, for up to {counted} steps only"
+        return LeftOut(written(scheme), why)
+    cost = predict(scheme, budget.steps)
     excess = _excess(cost, budget)
     return LeftOut(written(scheme), excess) if excess else Candidate(scheme, cost, budget.seconds(cost))
 

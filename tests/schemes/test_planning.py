@@ -157,7 +157,8 @@ def test_what_must_be_counted_is_counted_for_short_loops_only():
     assert isinstance(considered("Online", Budget(steps=50, snapshots=5), counted=50), Candidate)
     out = considered("Online", Budget(steps=51, snapshots=5), counted=50)
     assert out == LeftOut(
-        "Online(snapshots=5)", "has no closed form: its actions are counted for up to 50 steps only"
+        "Online(snapshots=5)",
+        "has no closed form: its snapshots are placed one by one, for up to 50 steps only",
     )
 
 
