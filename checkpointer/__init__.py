@@ -17,13 +17,14 @@ from checkpointer.hook import install_import_hook
 from checkpointer.markers import checkpointed
 from checkpointer.replay import replaying
 from checkpointer.schemes import Online, Periodic, Revolve, Scheme, StoreAll
-from checkpointer.storage import MemoryStorage, Storage, TieredStorage
+from checkpointer.storage import HDF5Storage, MemoryStorage, Storage, TieredStorage
 from checkpointer.transform import transform
 from checkpointer.version import VERSION as __version__
 
 __all__ = [
     "ArgumentError",
     "CheckpointerError",
+    "HDF5Storage",
     "MemoryStorage",
     "NotRewrittenError",
     "Online",

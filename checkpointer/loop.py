@@ -118,7 +118,8 @@ class Loop:
     def save(self, step: int, slot: int, level: int) -> None:
         """Store the state before ``step`` on a level of the storage."""
         self.state.begin(step)
-        self.session.save(slot, capture(self.state, self._known), level)
+        live = self.session.copies(level)
+        self.session.save(slot, capture(self.state, self._known, step=step, live=live), level)
 
     def restore(self, step: int, slot: int) -> None:
         """Make the live objects what they were before ``step``."""

@@ -1,45 +1,139 @@
-"""Snapshots of a state in memory: the bindings, and the contents of the base arrays in blocks.
+"""Snapshots of a state: the bindings, and the contents of the base arrays.
 
 Restoring writes into the same arrays and puts the same objects into the same places, so every view and alias survives.
-A block that has not changed since an earlier snapshot is shared with it (`checkpointer.blocks`): constant fields and the
-part of a stored history that was written earlier cost nothing.
+In memory the contents are kept in blocks. A block that has not changed since an earlier snapshot is shared with it
+(`checkpointer.blocks`): constant fields and the part of a stored history that was written earlier cost nothing.
+A storage outside of memory takes the contents out (`checkpointer.storage.portable`) and keeps the rest, a `StateFrame`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from checkpointer.blocks import Block, Known
+import numpy as np
+
+from checkpointer.blocks import Array, Block, Known
 from checkpointer.containers import Container
-from checkpointer.memory import Array
+from checkpointer.frames import (
+    Contents,
+    Emptying,
+    Filling,
+    Root,
+    can_be_made_again,
+    named_arrays,
+    named_numbers,
+    with_values,
+)
 from checkpointer.state import State
+from checkpointer.storage import Content, Fill, Frame, Portable
 
 
-class Buffer:
+class Buffer(ABC):
     """The content of one base array at one moment."""
 
-    __slots__ = ("blocks", "root")
+    __slots__ = ("root",)
+
+    def __init__(self, root: Array) -> None:
+        self.root = root
+
+    @abstractmethod
+    def restore(self, known: Known) -> None:
+        """Give the array this content, and tell ``known``."""
+
+    @abstractmethod
+    def pieces(self) -> tuple[Array, ...]:
+        """The content in C-contiguous pieces."""
+
+
+class BlockBuffer(Buffer):
+    """A content in memory."""
+
+    __slots__ = ("blocks",)
 
     def __init__(self, root: Array, blocks: list[Block]) -> None:
-        self.root = root
+        super().__init__(root)
         self.blocks = blocks
 
+    def restore(self, known: Known) -> None:
+        if self.root.flags.writeable:
+            known.restore(self.root, self.blocks)
 
-class Snapshot:
+    def pieces(self) -> tuple[Array, ...]:
+        pieces = tuple(block.data for block in self.blocks)
+        if len(pieces) > 1 and not self.root.flags.c_contiguous:
+            return (np.ascontiguousarray(np.concatenate(pieces).reshape(self.root.shape, order="F")),)
+        return pieces
+
+
+class LiveBuffer(Buffer):
+    """The content that the array has now, not copied: for storages that copy it at once."""
+
+    __slots__ = ()
+
+    def restore(self, known: Known) -> None:
+        raise AssertionError(
+            "a snapshot that shows the live arrays was kept by a storage that said it copies them"
+        )
+
+    def pieces(self) -> tuple[Array, ...]:
+        return (np.require(self.root, requirements="C"),)
+
+
+class StoredBuffer(Buffer):
+    """A content in a storage outside of memory. ``frozen``: the array was made again, and has to be read-only."""
+
+    __slots__ = ("fill", "frozen", "number")
+
+    def __init__(self, root: Array, number: int, fill: Fill, *, frozen: bool) -> None:
+        super().__init__(root)
+        self.number = number
+        self.fill = fill
+        self.frozen = frozen
+
+    def restore(self, known: Known) -> None:
+        root = self.root
+        if root.flags.writeable:
+            known.forget(root)
+            if root.flags.c_contiguous:
+                self.fill(self.number, root)
+            else:
+                content = np.empty(root.shape, root.dtype)
+                self.fill(self.number, content)
+                root[...] = content
+            root.flags.writeable = not self.frozen
+
+    def pieces(self) -> tuple[Array, ...]:
+        content = np.empty(self.root.shape, self.root.dtype)
+        self.fill(self.number, content)
+        return (content,)
+
+
+class Snapshot(Portable):
     """The whole state at one moment.
 
     Attributes
     ----------
     contents : list of (Container, object)
         The bindings.
-    buffers : dict of Buffer by the id of the base array
+    buffers : dict of int to Buffer
+        The contents, by the ``id`` of the base array.
+    step : int or None
+        The step of a loop before which it was taken.
     """
 
-    __slots__ = ("__weakref__", "buffers", "contents")
+    __slots__ = ("__weakref__", "buffers", "contents", "step")
 
-    def __init__(self, contents: list[tuple[Container, Any]], buffers: dict[int, Buffer]) -> None:
+    def __init__(
+        self,
+        contents: list[tuple[Container, Any]],
+        buffers: Mapping[int, Buffer],
+        step: int | None = None,
+    ) -> None:
         self.contents = contents
-        self.buffers = buffers
+        self.buffers = dict(buffers)
+        self.step = step
 
     def restore(self, known: Known | None = None) -> None:
         """Make the live objects what they were; ``known`` tells which arrays need not be written."""
@@ -47,16 +141,73 @@ class Snapshot:
         for container, content in self.contents:
             container.restore(content)
         for buffer in self.buffers.values():
-            if buffer.root.flags.writeable:
-                known.restore(buffer.root, buffer.blocks)
+            buffer.restore(known)
+
+    def arrays(self) -> list[Content]:
+        names = named_arrays(self.contents)
+        found = []
+        for number, (key, buffer) in enumerate(self.buffers.items()):
+            name, value = names.get(key, (f"array {number}", buffer.root))
+            found.append(Content(name, _shape(buffer.root, value), buffer.root.dtype, buffer.pieces()))
+        return found
+
+    def numbers(self) -> list[tuple[str, Any]]:
+        return named_numbers(self.contents)
+
+    def emptied(self) -> StateFrame:
+        return StateFrame(self.contents, [buffer.root for buffer in self.buffers.values()], self.step)
 
 
-def capture(state: State, known: Known | None = None) -> Snapshot:
-    """Take a snapshot, sharing the blocks that the live arrays are known to hold."""
+class StateFrame(Frame):
+    """A snapshot of a state without the contents of its arrays."""
+
+    def __init__(self, contents: Contents, roots: Sequence[Array], step: int | None) -> None:
+        self._roots = [Root(root) if can_be_made_again(root) else root for root in roots]
+        gone = {
+            id(root): number for number, root in enumerate(roots) if isinstance(self._roots[number], Root)
+        }
+        emptying = Emptying(gone)
+        self._contents = [
+            (container, with_values(container, content, emptying)) for container, content in contents
+        ]
+        self._step = step
+
+    def filled(self, fill: Fill) -> Snapshot:
+        roots = [root.again() if isinstance(root, Root) else root for root in self._roots]
+        filling = Filling(roots)
+        return Snapshot(
+            [(container, with_values(container, content, filling)) for container, content in self._contents],
+            {
+                id(root): StoredBuffer(root, number, fill, frozen=_frozen(self._roots[number]))
+                for number, root in enumerate(roots)
+            },
+            self._step,
+        )
+
+
+def _shape(root: Array, value: Array) -> tuple[int, ...]:
+    """The shape of the variable that holds the base array or a view of it, if that is all of the array in its order."""
+    whole = value.size == root.size and value.dtype == root.dtype
+    return value.shape if whole and value.flags.c_contiguous and root.flags.c_contiguous else root.shape
+
+
+def _frozen(root: Root | Array) -> bool:
+    """Whether the array is read-only and has to be made again."""
+    return isinstance(root, Root) and not root.writeable and root.alive() is None
+
+
+def capture(
+    state: State, known: Known | None = None, *, step: int | None = None, live: bool = False
+) -> Snapshot:
+    """Take a snapshot, sharing the blocks that the live arrays are known to hold; or one that shows the live arrays."""
     known = known or Known()
     survey = state.survey()
     known.forget_others(survey.roots.values())
-    return Snapshot(
-        [(container, container.content()) for container in survey.containers],
-        {key: Buffer(root, known.captured(root)) for key, root in survey.roots.items()},
-    )
+    contents = [(container, container.content()) for container in survey.containers]
+    roots = survey.roots.items()
+    buffers: Mapping[int, Buffer]
+    if live:
+        buffers = {key: LiveBuffer(root) for key, root in roots}
+    else:
+        buffers = {key: BlockBuffer(root, known.captured(root)) for key, root in roots}
+    return Snapshot(contents, buffers, step)

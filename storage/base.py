@@ -84,6 +84,13 @@ class Session(ABC):
     ) -> None:
         self.close()
 
+    def copies(self, level: int = 0) -> bool:
+        """Whether `save` on this level has copied all that a snapshot shows before it returns.
+
+        Then a snapshot need not hold copies of the program's arrays: it may show the live ones.
+        """
+        return False
+
     @abstractmethod
     def _save(self, key: int, snapshot: object, level: int) -> None: ...
 
