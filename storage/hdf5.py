@@ -2,9 +2,8 @@
 
 In the file, each session has a group ``loop-1``, ``loop-2``, and so on. In it, each slot of the schedule has a group
 ``slot-0``, ... with the attributes ``step``, ``written`` (the time, UTC) and ``standing``: a snapshot that was discarded
-stays readable until the slot is used again. Its subgroup ``state`` has the arrays as datasets and the numbers as attributes,
-named after the program's variables. An array that has not changed since an earlier snapshot is a hard link to that one's
-dataset.
+stays readable until the slot is used again. Its subgroup ``state`` has a dataset for each array, and for each number and
+text, named after the program's variables. What has not changed since an earlier snapshot is a hard link to its dataset.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from checkpointer.errors import ArgumentError, StorageError
 from checkpointer.storage.base import Session, Storage
-from checkpointer.storage.hdf5_datasets import Dataset, create
+from checkpointer.storage.hdf5_datasets import Dataset, attribute, create
 from checkpointer.storage.hdf5_files import SnapshotFile, shared_file, temporary_file
 from checkpointer.storage.portable import Content, Frame, Portable
 
@@ -129,7 +128,7 @@ class HDF5Session(Session):
             if slot is None:
                 slot = self._slots[key] = _Slot(self._group.create_group(f"slot-{key}"), self._compression)
             slot.write(contents, self._latest)
-            slot.describe(snapshot)
+            slot.stamp(-1 if snapshot.step is None else snapshot.step)
             self._file.settle()
         slot.frame = snapshot.emptied()
 
@@ -160,14 +159,21 @@ class HDF5Session(Session):
 
 
 def _named(snapshot: Portable) -> dict[str, Content]:
-    """The arrays of a snapshot, in order, by names that differ and are valid in HDF5; then its rows of numbers."""
+    """The arrays of a snapshot, in order, by names that differ and are valid in HDF5; then its numbers and texts."""
     contents: dict[str, Content] = {}
     for content in snapshot.arrays():
         contents[_valid(content.name, contents)] = content
     for name, value in snapshot.numbers():
-        if isinstance(value, np.ndarray):
-            contents[_valid(name, contents)] = Content(name, value.shape, value.dtype, (value,))
+        array = np.asarray(_short(value))
+        contents[_valid(name, contents)] = Content(name, array.shape, array.dtype, (array,))
     return contents
+
+
+def _short(value: Any) -> Any:
+    """What can be written of a number or text: a long text is cut, and an integer of more than 64 bits becomes a text."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        value = str(value)
+    return value[:_TEXT].encode("utf-8", "replace") if isinstance(value, str) else value
 
 
 def _valid(name: str, taken: Container[str]) -> str:
@@ -198,11 +204,12 @@ class _Slot:
         self.arrays: list[Dataset] = []
         self.frame: Frame | None = None
         self.age = 0
-        self._group = group
         self._state = group.create_group("state")
         self._compression = compression
         self._datasets: dict[str, Dataset] = {}
-        self._numbers: dict[str, Any] = {}
+        self._step = attribute(group, "step", np.int64(-1))
+        self._written = attribute(group, "written", np.bytes_(_now()))
+        self._standing = attribute(group, "standing", np.bool_(False))
 
     def write(self, contents: Mapping[str, Content], latest: dict[str, Dataset]) -> None:
         """Let the group have these arrays; ``latest`` are the datasets that were written last under the same names."""
@@ -210,7 +217,7 @@ class _Slot:
             self._unlink(name)
         self.arrays = []
         for name, content in contents.items():
-            dataset = self._unchanged(name, content, latest.get(name)) or self._written(name, content)
+            dataset = self._unchanged(name, content, latest.get(name)) or self._put(name, content)
             self.arrays.append(dataset)
             latest[name] = dataset
 
@@ -224,7 +231,7 @@ class _Slot:
             self._datasets[name] = last
         return last
 
-    def _written(self, name: str, content: Content) -> Dataset:
+    def _put(self, name: str, content: Content) -> Dataset:
         """A dataset with the array: the slot's own, if it has no other place (overwriting is much faster), or a new one."""
         dataset = self._datasets.get(name)
         if dataset is not None and len(dataset.places) == 1 and dataset.fits(content):
@@ -245,36 +252,18 @@ class _Slot:
         if dataset is not None:
             dataset.unlink(self._state, name)
 
-    def describe(self, snapshot: Portable) -> None:
-        """Write what is not an array: the numbers, the step and the time."""
-        numbers: dict[str, Any] = {}
-        for name, value in snapshot.numbers():
-            if not isinstance(value, np.ndarray):
-                numbers[_valid(name, numbers)] = _short(value)
-        attributes = self._state.attrs
-        for name in self._numbers.keys() - numbers.keys():
-            del attributes[name]
-        for name, value in numbers.items():
-            old = self._numbers.get(name)
-            if type(old) is not type(value) or old != value:
-                attributes[name] = value
-        self._numbers = numbers
-        if snapshot.step is not None:
-            self._group.attrs["step"] = snapshot.step
-        self._group.attrs["written"] = datetime.now(UTC).isoformat(timespec="microseconds")
-        self._group.attrs["standing"] = True
+    def stamp(self, step: int) -> None:
+        """Note the step that the snapshot belongs to, and the time."""
+        self._step.write(np.array(step))
+        self._written.write(np.array(_now(), np.bytes_))
+        self._standing.write(np.array(True))
 
     def retire(self) -> None:
         """The snapshot is discarded: it can be read in the file until the slot is used again."""
         self.frame = None
         self.age += 1
-        self._group.attrs["standing"] = False
+        self._standing.write(np.array(False))
 
 
-def _short(value: Any) -> Any:
-    """A number or text as HDF5 can have it: a long text is cut, and an integer of more than 64 bits becomes one."""
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        value = str(value)
-    if isinstance(value, str):
-        return value[:_TEXT].encode("utf-8", "replace").decode().replace("\0", "")
-    return value
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

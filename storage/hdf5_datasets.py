@@ -195,6 +195,14 @@ def _contiguous(group: Any, name: str, kind: np.dtype[Any], shape: tuple[int, ..
     return dataset
 
 
+def attribute(group: Any, name: str, value: Any) -> Any:
+    """A new attribute of a group, open, so that it can be written quickly."""
+    import h5py
+
+    group.attrs[name] = value
+    return h5py.h5a.open(group.id, name.encode())
+
+
 def _file_form(content: Content) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """Type and shape in the file: those of the array, or rows of bytes if HDF5 has no such type."""
     import h5py
