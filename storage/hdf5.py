@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from checkpointer.errors import ArgumentError, StorageError
 from checkpointer.storage.base import Session, Storage
-from checkpointer.storage.hdf5_datasets import Dataset, attribute, create
+from checkpointer.storage.hdf5_datasets import Dataset, create, set_attribute
 from checkpointer.storage.hdf5_files import SnapshotFile, shared_file, temporary_file
 from checkpointer.storage.portable import Content, Frame, Portable
 
@@ -207,9 +207,8 @@ class _Slot:
         self._state = group.create_group("state")
         self._compression = compression
         self._datasets: dict[str, Dataset] = {}
-        self._step = attribute(group, "step", np.int64(-1))
-        self._written = attribute(group, "written", np.bytes_(_now()))
-        self._standing = attribute(group, "standing", np.bool_(False))
+        self._group = group
+        group.attrs.update(step=np.int64(-1), written=_now(), standing=np.False_)
 
     def write(self, contents: Mapping[str, Content], latest: dict[str, Dataset]) -> None:
         """Let the group have these arrays; ``latest`` are the datasets that were written last under the same names."""
@@ -254,16 +253,16 @@ class _Slot:
 
     def stamp(self, step: int) -> None:
         """Note the step that the snapshot belongs to, and the time."""
-        self._step.write(np.array(step))
-        self._written.write(np.array(_now(), np.bytes_))
-        self._standing.write(np.array(True))
+        set_attribute(self._group, "step", np.int64(step))
+        set_attribute(self._group, "written", _now())
+        set_attribute(self._group, "standing", np.True_)
 
     def retire(self) -> None:
         """The snapshot is discarded: it can be read in the file until the slot is used again."""
         self.frame = None
         self.age += 1
-        self._standing.write(np.array(False))
+        set_attribute(self._group, "standing", np.False_)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+def _now() -> np.bytes_:
+    return np.bytes_(datetime.now(UTC).isoformat(timespec="microseconds"))

@@ -34,12 +34,12 @@ class Dataset(ABC):
 
     Attributes
     ----------
-    places : list of (h5py.Group, str)
-        The groups that it stands in, and its names there. Without any, its bytes may be another's by now.
+    places : dict of (int, str) to h5py.Group
+        The groups that it stands in, by their ``id`` and its name there. Without any, its bytes may be another's by now.
     """
 
     def __init__(self, content: Content) -> None:
-        self.places: list[tuple[Any, str]] = []
+        self.places: dict[tuple[int, str], Any] = {}
         self._form = content.shape, content.dtype
         self._nbytes = content.nbytes
         self._sample: NDArray[Any] | None = None
@@ -66,13 +66,13 @@ class Dataset(ABC):
 
     def link(self, group: Any, name: str) -> None:
         """Let it stand in one more group."""
-        there, its_name = self.places[0]
+        (_, its_name), there = next(iter(self.places.items()))
         group[name] = there[its_name]
-        self.places.append((group, name))
+        self.places[id(group), name] = group
 
     def unlink(self, group: Any, name: str) -> None:
         """Let it stand in one group less; HDF5 frees its bytes with the last one."""
-        self.places.remove((group, name))
+        del self.places[id(group), name]
         del group[name]
 
     @abstractmethod
@@ -178,7 +178,7 @@ def create(group: Any, name: str, content: Content, compression: str | None) -> 
         dataset = Contiguous(content, group.file.id.get_vfd_handle(), offset or 0)
     if kind != content.dtype:
         group[name].attrs["dtype"] = content.dtype.str
-    dataset.places.append((group, name))
+    dataset.places[id(group), name] = group
     return dataset
 
 
@@ -195,12 +195,11 @@ def _contiguous(group: Any, name: str, kind: np.dtype[Any], shape: tuple[int, ..
     return dataset
 
 
-def attribute(group: Any, name: str, value: Any) -> Any:
-    """A new attribute of a group, open, so that it can be written quickly."""
+def set_attribute(group: Any, name: str, value: np.generic) -> None:
+    """Overwrite an attribute with one of the same type: h5py's own way makes a new one, and takes much longer."""
     import h5py
 
-    group.attrs[name] = value
-    return h5py.h5a.open(group.id, name.encode())
+    h5py.h5a.open(group.id, name.encode()).write(np.array(value))
 
 
 def _file_form(content: Content) -> tuple[np.dtype[Any], tuple[int, ...]]:

@@ -45,6 +45,7 @@ class SnapshotFile:
         self.file = file
         self.temporary = temporary
         self.users = 1
+        self._failed = False
         self._process = os.getpid()
         self._identity = _identity(os.fstat(file.id.get_vfd_handle()))
 
@@ -82,11 +83,10 @@ class SnapshotFile:
     @contextmanager
     def errors(self, task: str, size: int) -> Iterator[None]:
         """Turn the errors of the disk into ones that say what was to be done, where, and what helps."""
-        import h5py  # noqa: F401  it is open
-
         try:
             yield
         except (OSError, RuntimeError) as error:
+            self._failed = True
             raise failed(task, size, self.folder, error) from error
 
     def settle(self) -> None:
@@ -109,6 +109,8 @@ class SnapshotFile:
             try:
                 self.file.close()
             except (OSError, RuntimeError) as error:
+                if self._failed:
+                    return  # and somebody was told
                 raise failed("close a file of snapshots", 0, self.folder, error) from error
 
     def _close_and_forget(self) -> None:
@@ -177,7 +179,7 @@ def _again(h5py: Any, path: str) -> Any:
     if _made.get(path) != (os.getpid(), *_identity(os.stat(path))):
         raise _refusal(h5py, path)
     try:
-        return h5py.File(path, "r+", libver="v108", locking="best-effort")
+        return h5py.File(path, "r+", libver="v108", locking="best-effort", rdcc_nbytes=0)
     except OSError as error:
         if _number(error) in (errno.EAGAIN, errno.EACCES):
             raise _refusal(h5py, path) from error
@@ -187,7 +189,7 @@ def _again(h5py: Any, path: str) -> Any:
 def _new(h5py: Any, path: str) -> Any:
     """Make an HDF5 file of an empty one of this process."""
     try:
-        file = h5py.File(path, "w", libver="v108", locking="best-effort")
+        file = h5py.File(path, "w", libver="v108", locking="best-effort", rdcc_nbytes=0)
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.flush()
