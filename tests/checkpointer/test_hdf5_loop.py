@@ -319,7 +319,7 @@ def in_place(u, scheme, storage):
 def test_the_contents_are_not_kept_in_memory(load, name):
     """With 30 snapshots as with 1; in memory each is a few arrays more."""
     function = getattr(load(STEPS).rewritten, name)
-    u = np.ones(40_000)
+    u = np.ones(20_000)
 
     def peak(scheme, storage):
         grad(function)(u, scheme, storage)
