@@ -16,16 +16,29 @@ from checkpointer.errors import (
 from checkpointer.hook import install_import_hook
 from checkpointer.markers import checkpointed
 from checkpointer.replay import replaying
-from checkpointer.schemes import Online, Periodic, Revolve, Scheme, StoreAll
+from checkpointer.schemes import (
+    Auto,
+    Mixed,
+    Multistage,
+    Online,
+    Periodic,
+    Revolve,
+    Scheme,
+    StoreAll,
+    TwoLevel,
+)
 from checkpointer.storage import HDF5Storage, MemoryStorage, Storage, TieredStorage
 from checkpointer.transform import transform
 from checkpointer.version import VERSION as __version__
 
 __all__ = [
     "ArgumentError",
+    "Auto",
     "CheckpointerError",
     "HDF5Storage",
     "MemoryStorage",
+    "Mixed",
+    "Multistage",
     "NotRewrittenError",
     "Online",
     "Periodic",
@@ -40,6 +53,7 @@ __all__ = [
     "TieredStorage",
     "TraceError",
     "TransformError",
+    "TwoLevel",
     "__version__",
     "checkpointed",
     "grad",

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from checkpointer.items import Items
 from checkpointer.memory import Memory
 from checkpointer.refusals import at_function, refuse
 from checkpointer.replay import quiet_replay, replay
+from checkpointer.reports import report_choice, report_cost
 from checkpointer.schemes import Action, Schedule
 from checkpointer.signals import BREAK, Ended, Return
 from checkpointer.snapshots import Snapshot, capture
@@ -31,6 +34,7 @@ from checkpointer.storage import Session
 from checkpointer.stretch import Adjoint, Group, Stretch, Wrapper, check_nothing_lost, groups_of, wrapped
 from checkpointer.tape import Tape, active, not_recording, recording
 from checkpointer.taped import Taped
+from checkpointer.trial import on_trial
 
 ForwardSweep = Callable[["Loop"], None]
 ReverseSweep = Callable[["Loop", Adjoint], Adjoint]
@@ -59,6 +63,12 @@ class Loop:
         What the last step returned to end the loop, or None.
     handles : Handles
         The open files in the state.
+    known : Known
+        The blocks that the live arrays hold.
+    seconds : float
+        What the sweeps have taken so far.
+    reported_quietly : bool
+        Whether the choice of the schedule is no news (`checkpointer.reports`).
     """
 
     def __init__(
@@ -83,7 +93,9 @@ class Loop:
         self.signal: Any = None
         self.handles = Handles()
         self._audit = Audit(state, step) if audit else None
-        self._known = Known()
+        self.known = Known()
+        self.seconds = 0.0
+        self.reported_quietly = False
         self._kept: dict[int, Taped] = {}
         self._recorded = False
         self._done = 0
@@ -104,28 +116,31 @@ class Loop:
 
     def advance(self, start: int, stop: int) -> None:
         """Run the steps from ``start`` to before ``stop`` on plain arrays."""
-        self._known.note_steps()
+        self.known.note_steps()
         if self.steps is None:
-            with not_recording():
-                self._first_sweep(start, stop)
+            if start == self.schedule.trial and self.items.has(start):
+                self.schedule.measurement = on_trial(self, start)
+                start += 1
+            if self.steps is None:
+                self.advance_first(start, stop)
             return
         with not_recording(), replay():
             for number in range(start, stop):
                 self._check(number)
-                self._expect(number, self._run(number))
+                self._expect(number, self.run(number))
         self._check(stop)
 
     def save(self, step: int, slot: int, level: int) -> None:
         """Store the state before ``step`` on a level of the storage."""
         self.state.begin(step)
         live = self.session.copies(level)
-        self.session.save(slot, capture(self.state, self._known, step=step, live=live), level)
+        self.session.save(slot, capture(self.state, self.known, step=step, live=live), level)
 
     def restore(self, step: int, slot: int) -> None:
         """Make the live objects what they were before ``step``."""
         snapshot = self.session.load(slot)
         assert isinstance(snapshot, Snapshot)
-        snapshot.restore(self._known)
+        snapshot.restore(self.known)
         self.state.begin(step)
         if self.handles.any:
             self.handles.hide(self.state.survey())
@@ -139,20 +154,16 @@ class Loop:
         if self.steps is not None:
             taped = self._trace_again(step)
         elif self.items.has(step):
-            self._note()
-            with self.state.guarded():
-                taped = self._trace(step)
-            self.signal = taped.signal
+            taped = self.run_first_taped(step)
             self._recorded = slot is None
-            self._done = step + 1
-            if slot is None or self.signal is not None:
+            if slot is None:
                 self.steps = step + 1
         else:
             self.steps = step
             return
         if slot is not None:
             taped.keep()
-            self._known.note_steps()
+            self.known.note_steps()
         self._kept[step] = taped
 
     def pullback(self, step: int, adjoint: Adjoint) -> Adjoint:
@@ -163,7 +174,7 @@ class Loop:
         self._following = step, taped.before
         if taped.kept:
             taped.check_untouched(step)
-            self._known.note_steps()
+            self.known.note_steps()
         try:
             return taped.stretch.pullback(adjoint)
         except TraceError as error:
@@ -171,11 +182,16 @@ class Loop:
 
     # --- running steps ---------------------------------------------------------------------------------------------
 
-    def _run(self, number: int) -> Any:
+    def run(self, number: int) -> Any:
         """Run one step; what it returns, if anything, becomes part of the state."""
         signal = self.step() if self.items.endless else self.step(self.items[number])
         self.holder[1] = signal.value if isinstance(signal, Return) else None
         return signal
+
+    def advance_first(self, start: int, stop: int) -> None:
+        """In the first sweep: run steps plainly, as long as the loop goes on."""
+        with not_recording():
+            self._first_sweep(start, stop)
 
     def _first_sweep(self, start: int, stop: int) -> None:
         for number in range(start, stop):
@@ -184,10 +200,22 @@ class Loop:
                 return
             self._done = number + 1
             self._note()
-            self.signal = self._run(number)
+            self.signal = self.run(number)
             if self.signal is not None:
                 self.steps = number + 1
                 return
+
+    def run_first_taped(self, number: int) -> Taped:
+        """In the first sweep: run a step under a new tape."""
+        self._done = number + 1
+        self._note()
+        with self.state.guarded():
+            taped = self.run_taped(number)
+        self.known.note_steps()  # the tape will undo its writes, and does not tell of them
+        self.signal = taped.signal
+        if self.signal is not None:
+            self.steps = number + 1
+        return taped
 
     def run_through(self) -> None:
         """Run the whole loop on plain arrays, without a schedule."""
@@ -211,6 +239,15 @@ class Loop:
         for tail in self.state.tails.values():
             tail.end()
         self.schedule.finish(self.steps, recorded=self._recorded)
+
+    @contextmanager
+    def clocked(self) -> Iterator[None]:
+        """Add the time that the ``with`` block takes to `seconds`."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += perf_counter() - start
 
     @property
     def audited(self) -> bool:
@@ -243,29 +280,27 @@ class Loop:
         """In the reverse sweep: run a step under a new tape."""
         self._check(number)
         with replay():
-            taped = self._trace(number)
+            taped = self.run_taped(number)
         self._expect(number, taped.signal)
         self._check(number + 1)
         return taped
 
-    def _trace(self, number: int) -> Taped:
+    def run_taped(self, number: int) -> Taped:
         """Run one step under a new tape."""
         tape = Tape(self.state.tails)
         wrapper = Wrapper(
             tape, lambda value: isinstance(value, np.ndarray) or id(value) not in self.constants
         )
-        fingerprints = Fingerprints(self._known)
+        fingerprints = Fingerprints(self.known)
         self.state.begin(number)
         with recording(tape), wrapped(self.state, wrapper) as live:
             before = fingerprints.before(live.before.leaves)
             stretch = Stretch(tape, live.before.leaves)
-            signal = self._run(number)
+            signal = self.run(number)
             left = live.survey().leaves
             stretch.end(left)
         tape.raise_what_was_swallowed()
-        self._known.note_writes(
-            root for key, root in live.before.roots.items() if key not in wrapper.memories
-        )
+        self.known.note_writes(root for key, root in live.before.roots.items() if key not in wrapper.memories)
         return Taped(stretch, signal, before, lambda: fingerprints.after(left, wrapper.memories))
 
 
@@ -291,11 +326,12 @@ class LoopOperation:
         for tail in self.loop.state.tails.values():
             tail.put_back()
         try:
-            with quiet_replay(), self.loop.state.guarded():
+            with quiet_replay(), self.loop.state.guarded(), self.loop.clocked():
                 adjoint = self.sweep(self.loop, adjoint)
         finally:
             self.loop.handles.show()
             self.loop.session.close()
+        report_cost(self.loop)
         for group in self.before:
             group.deposit(adjoint)
         for key in self.entered:
@@ -343,9 +379,10 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     around.replace(plain)
     loop.handles.look_for(around)
     try:
-        with not_recording():
+        with not_recording(), loop.clocked():
             forward(loop)
         loop.finish()
+        report_choice(loop)
     except BaseException as error:
         tape.swallowed = tape.swallowed or failed_inside(error)
         loop.session.close()

@@ -26,9 +26,10 @@ def checkpointed(
     ----------
     subject : iterable or condition
         What the loop iterates over, or its condition.
-    scheme : Scheme
-        Where snapshots are taken: ``Revolve(snapshots=8)``, ``Online(snapshots=8)``, ``Periodic(snapshots=8)`` or
-        ``StoreAll()``.
+    scheme : Scheme, optional
+        Where snapshots are taken: ``Revolve(snapshots=8)``, ``Online(snapshots=8)``, or another of
+        `checkpointer.schemes`. Unless given, ``Auto()``: it measures the loop's first step, and chooses a scheme whose
+        snapshots take at most a quarter of the memory that is available.
     storage : Storage, optional
         Where snapshots are kept; in memory unless given.
     audit : bool, optional
@@ -66,7 +67,7 @@ def checkpointed(
 
 def check_marker(scheme: object, storage: object, audit: object) -> None:
     """Refuse an argument that is none of its kind, at the loop that it was given to."""
-    if not isinstance(scheme, Scheme):
+    if scheme is not None and not isinstance(scheme, Scheme):
         hint = ""
         if isinstance(scheme, type) and issubclass(scheme, Scheme):
             hint = f": {scheme.__name__} is a class; call it, as in {scheme.__name__}(...)"

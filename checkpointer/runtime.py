@@ -13,10 +13,10 @@ from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
 from checkpointer.refusals import noted
-from checkpointer.schemes import Advance, Discard, Record, Restore, Reverse, Scheme, Snapshot
+from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
 from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
 from checkpointer.state import State
-from checkpointer.storage import MemoryStorage, Storage
+from checkpointer.storage import MemoryStorage, Storage, TieredStorage
 from checkpointer.tape import active
 
 
@@ -93,17 +93,26 @@ def _differentiated(
     reverse: ReverseSweep,
     audit: bool,
 ) -> Ended:
-    assert scheme is not None  # check_marker refuses it
+    scheme = Auto() if scheme is None else scheme
+    if storage is None:
+        storage = default_storage(scheme)
     holder: list[Any] = [None, None]
     items = Items(iterable, holder)
     try:
         schedule = scheme.schedule(items.length)
     except CheckpointerError as error:
         raise noted(error) from None
-    session = (storage or MemoryStorage()).session()
+    session = storage.session()
     audit = audit or audit_wanted()
     loop = Loop(step, items, schedule, session, State([step], holder), holder, audit=audit)
     return differentiate(loop, forward, reverse)
+
+
+def default_storage(scheme: Scheme) -> Storage:
+    """Where the snapshots of a loop go whose mark names no storage: to memory, and what is planned for a disk to a disk."""
+    if isinstance(scheme, Auto) and scheme.disk is not None:
+        return TieredStorage(MemoryStorage(), MemoryStorage())
+    return MemoryStorage()
 
 
 __all__ = [

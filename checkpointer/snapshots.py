@@ -29,6 +29,9 @@ from checkpointer.frames import (
 from checkpointer.state import State
 from checkpointer.storage import Content, Fill, Frame, Portable
 
+_BINDING = 200
+"""Bytes of a small container and a shallow copy of it, roughly."""
+
 
 class Buffer(ABC):
     """The content of one base array at one moment."""
@@ -45,6 +48,10 @@ class Buffer(ABC):
     @abstractmethod
     def pieces(self) -> tuple[Array, ...]:
         """The content in C-contiguous pieces."""
+
+    def in_memory(self) -> Sequence[Block]:
+        """The blocks that hold the content, if it is in memory."""
+        return ()
 
 
 class BlockBuffer(Buffer):
@@ -65,6 +72,9 @@ class BlockBuffer(Buffer):
         if len(pieces) > 1 and not self.root.flags.c_contiguous:
             return (np.ascontiguousarray(np.concatenate(pieces).reshape(self.root.shape, order="F")),)
         return pieces
+
+    def in_memory(self) -> Sequence[Block]:
+        return self.blocks
 
 
 class LiveBuffer(Buffer):
@@ -134,6 +144,22 @@ class Snapshot(Portable):
         self.contents = contents
         self.buffers = dict(buffers)
         self.step = step
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the contents, and roughly those of the bindings."""
+        contents = sum(buffer.root.nbytes for buffer in self.buffers.values())
+        return contents + _BINDING * len(self.contents)
+
+    def grown_from(self, earlier: Snapshot) -> int:
+        """Bytes of the arrays of which only a part is another one than in ``earlier``: later parts may change later."""
+        grown = 0
+        for key, buffer in self.buffers.items():
+            blocks = set(map(id, earlier.buffers[key].in_memory())) if key in earlier.buffers else set()
+            shared = sum(id(block) in blocks for block in buffer.in_memory())
+            if 0 < shared < len(buffer.in_memory()):
+                grown += buffer.root.nbytes
+        return grown
 
     def restore(self, known: Known | None = None) -> None:
         """Make the live objects what they were; ``known`` tells which arrays need not be written."""

@@ -262,7 +262,11 @@ class Tail(Container):
         for place, item in enumerate(self._final):
             if type(item) is HiddenItem:  # by the loop around, which knows what it hides now
                 self._final[place] = self.owner[place]
-        self.owner[:] = self._final
+        self.refill(self._final)
+
+    def refill(self, items: list[Any]) -> None:
+        """Give the list these items."""
+        self.owner[:] = items
         self._forget_items(0)
         self._looked, self._shown = 0, []
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
 
 from checkpointer.errors import ArgumentError, ScheduleError
 from checkpointer.schemes.actions import Action, Advance, Discard, Record, Reverse, Snapshot
 from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.cost import Cost
+from checkpointer.schemes.measurement import Measurement
 from checkpointer.schemes.reversal import reverse_from
 
 
@@ -19,10 +19,12 @@ class Scheme(ABC):
     Attributes
     ----------
     online : bool
-        Whether `schedule` accepts None, that is, a loop whose length only its end will tell.
+        Whether `schedule` accepts None, that is, a loop whose length only its end will tell. Most schemes say so once,
+        for the class; where it depends on the arguments, as for `Periodic`, the class says False, and an instance that
+        does accept None says True.
     """
 
-    online: ClassVar[bool] = False
+    online: bool = False
 
     @abstractmethod
     def schedule(self, steps: int | None) -> Schedule:
@@ -113,6 +115,10 @@ class Schedule(ABC):
         The tapes that stand in slots: slot -> step.
     recorded : bool
         Whether the forward sweep kept the tape of its last step. False until `finish` was called.
+    trial : int or None
+        A step of the forward sweep that the schedule wants to be measured when it is advanced over; None for no step.
+    measurement : Measurement or None
+        What a consumer measured of that step, if it did.
 
     >>> class OnlyTheStart(Schedule):
     ...     def first_sweep(self):
@@ -142,6 +148,8 @@ class Schedule(ABC):
         self.tapes: dict[int, int] = {}
         self._slot_of_tape: dict[int, int] = {}
         self.recorded = False
+        self.trial: int | None = None
+        self.measurement: Measurement | None = None
         self._stage = "new"
         self._last: Advance | Record = Advance(0, 0)
 

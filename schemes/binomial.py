@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
 
 from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.cost import Cost
@@ -139,3 +140,47 @@ def first_part(n: int, c: int) -> int:
     if n >= beta(c, r) - beta(c - 3, r):
         return beta(c, r - 1)
     return n - beta(c - 1, r - 1) - beta(c - 2, r - 1)
+
+
+def stack_counts(n: int, c: int) -> tuple[list[int], list[int]]:
+    """How often each position of the stack of snapshots is written and read when n steps are reversed.
+
+    Position 0 is the initial state's. The last step is recorded in the first sweep, as by `Revolve`.
+
+    A stretch of n steps at position p is split at ``first_part``: the snapshot there is one write at p + 1, where the
+    rest is then reversed; and one read at p starts the shorter stretch before it. Equal stretches at one position are
+    counted together. There are only O(r) different ones, since all blocks but one on each level are as long as r
+    repetitions allow, or one of their sums: O(c * r) splits in all.
+
+    >>> stack_counts(10, 3)
+    ([1, 2, 3], [2, 3, 4])
+    """
+    slots = min(c, max(n - 1, 1), n)
+    writes, reads = [0] * slots, [0] * slots
+    stretches = {n: 1}
+    for position in range(slots):
+        writes[position] = sum(stretches.values())
+        stretches, reads[position] = _split_all(stretches, slots - position)
+    return writes, reads
+
+
+def _split_all(stretches: dict[int, int], c: int) -> tuple[dict[int, int], int]:
+    """The stretches one position higher up, and the reads at this one. ``stretches``: length -> how many."""
+    above: dict[int, int] = {}
+    reads = 0
+    longest_first = [-length for length in stretches]
+    heapify(longest_first)
+    while longest_first:
+        length = -heappop(longest_first)
+        times = stretches.pop(length)
+        slots = min(c, length - 1)
+        if slots < 2:
+            reads += times * (length - 1)
+            continue
+        part = first_part(length, slots)
+        reads += times
+        above[length - part] = above.get(length - part, 0) + times
+        if part not in stretches:
+            heappush(longest_first, -part)
+        stretches[part] = stretches.get(part, 0) + times
+    return above, reads

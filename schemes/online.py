@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 from checkpointer.schemes.arguments import integer
 from checkpointer.schemes.base import Schedule, Scheme
@@ -12,7 +11,7 @@ from checkpointer.schemes.binomial import beta
 from checkpointer.schemes.placed import PlacedSchedule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Online(Scheme):
     """Hold at most ``snapshots`` states, and be ready for the loop to end at any step.
 
@@ -28,12 +27,14 @@ class Online(Scheme):
     Parameters
     ----------
     snapshots : int
-        States held at once, 1 or more, the initial one included.
+        States held in memory at once, 1 or more, the initial one included.
+    disk_snapshots : int
+        States held on disk (level 1) besides; memory is filled first.
 
     Raises
     ------
     ArgumentError
-        If snapshots is not such an integer.
+        If they are not such integers.
 
     Source: Stumm & Walther, "New algorithms for optimal online checkpointing", SIAM J. Sci. Comput. 32
     (2010) 836-854; Wang, Moin & Iaccarino, "Minimal repetition dynamic checkpointing algorithm for unsteady
@@ -59,18 +60,33 @@ class Online(Scheme):
     """
 
     snapshots: int
-    online: ClassVar[bool] = True
+    disk_snapshots: int = 0
+    online = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "snapshots", integer(self.snapshots, "snapshots", "Online", 1))
+        object.__setattr__(
+            self, "disk_snapshots", integer(self.disk_snapshots, "disk_snapshots", "Online", 0)
+        )
+
+    def __repr__(self) -> str:
+        disk = f", disk_snapshots={self.disk_snapshots}" if self.disk_snapshots else ""
+        return f"Online(snapshots={self.snapshots}{disk})"
 
     def schedule(self, steps: int | None) -> Schedule:
         """A new schedule for a loop of ``steps`` steps, or of a number that only its end will tell."""
-        return PlacedSchedule(self.possible_length(steps), self.snapshots, places(self.snapshots))
+        total = self.snapshots + self.disk_snapshots
+        steps = self.possible_length(steps)
+        return PlacedSchedule(steps, total, places(total), lambda slot: int(slot >= self.snapshots))
 
     def slots(self, steps: int) -> int:
-        """The most snapshots that are ever held at once by a loop of ``steps`` steps."""
-        return min(self.snapshots, steps)
+        """The most snapshots that are ever held at once, in memory and on disk, by a loop of ``steps`` steps."""
+        return min(self.snapshots + self.disk_snapshots, steps)
+
+    def slots_by_level(self, steps: int) -> tuple[int, ...]:
+        """The most that are ever held at once in memory, and on disk if there is any."""
+        memory = min(self.snapshots, steps)
+        return (memory, self.slots(steps) - memory) if self.disk_snapshots else (memory,)
 
 
 @dataclass(slots=True)

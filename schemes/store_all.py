@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
-from typing import ClassVar
 
 from checkpointer.schemes.base import Schedule, Scheme
 from checkpointer.schemes.binomial import binomial_cost
@@ -28,7 +27,7 @@ class StoreAll(Scheme):
     Record(step=2)
     """
 
-    online: ClassVar[bool] = True
+    online = True
 
     def schedule(self, steps: int | None) -> Schedule:
         """A new schedule for a loop of ``steps`` steps, or of a number that only its end will tell."""

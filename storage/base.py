@@ -84,6 +84,11 @@ class Session(ABC):
     ) -> None:
         self.close()
 
+    @property
+    def kinds(self) -> tuple[type[Session], ...]:
+        """What keeps the snapshots of each level."""
+        return (type(self),)
+
     def copies(self, level: int = 0) -> bool:
         """Whether `save` on this level has copied all that a snapshot shows before it returns.
 

@@ -68,6 +68,10 @@ class TieredSession(Session):
             self._close()
             raise
 
+    @property
+    def kinds(self) -> tuple[type[Session], ...]:
+        return tuple(map(type, self._sessions))
+
     def copies(self, level: int = 0) -> bool:
         return self._at(level).copies()
 

@@ -27,12 +27,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from checkpointer import Online, Revolve, StoreAll, value_and_grad
+from checkpointer import Auto, Online, Revolve, StoreAll, value_and_grad
 from checkpointer.hook import TransformingLoader
 
 FOLDER = Path(__file__).parent / "programs"
-KNOWN_LENGTH = {"revolve1": Revolve(1), "revolve3": Revolve(3), "storeall": StoreAll()}
-UNKNOWN_LENGTH = {"online2": Online(2), "online5": Online(5), "storeall": StoreAll()}
+KNOWN_LENGTH = {"revolve1": Revolve(1), "revolve3": Revolve(3), "storeall": StoreAll(), "auto": Auto()}
+UNKNOWN_LENGTH = {"online2": Online(2), "online5": Online(5), "storeall": StoreAll(), "auto": Auto()}
 LOADERS = {"plain": SourceFileLoader, "rewritten": TransformingLoader}
 
 ALL = {path.stem: path.read_text("utf-8") for path in sorted(FOLDER.glob("*.py"))}

@@ -194,10 +194,10 @@ def _read_comment(
 
     call = _parse_comment(comment)
     problem = "it is no list of arguments" if call is None else argument_problem(call)
-    if call is None or problem or not comment.arguments:
+    if call is None or problem:
         return refuse(
             codes.MARK_ARGUMENTS,
-            f"this mark cannot be read: {problem or 'it names no scheme'}",
+            f"this mark cannot be read: {problem}",
             "write the arguments of the mark, such as `# checkpointer: Revolve(snapshots=8)`",
         )
     scheme = _scheme(call)

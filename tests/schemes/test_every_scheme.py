@@ -15,6 +15,7 @@ from checkpointer.errors import ArgumentError, ScheduleError
 from checkpointer.schemes import (
     SCHEMES,
     Advance,
+    Multistage,
     Online,
     Periodic,
     Record,
@@ -23,6 +24,7 @@ from checkpointer.schemes import (
     Scheme,
     Snapshot,
     StoreAll,
+    TwoLevel,
     predict,
     simulate,
 )
@@ -47,7 +49,13 @@ class Untaped(Schedule):
         return self._inner.reverse()
 
 
-ALL_SCHEMES = [StoreAll(), *(kind(count) for kind in WITH_SNAPSHOTS for count in COUNTS)]
+ALL_SCHEMES = [
+    StoreAll(),
+    *(kind(count) for kind in WITH_SNAPSHOTS for count in COUNTS),
+    *(Periodic(period=period) for period in (1, 2, 3, 8, 100)),
+    *(TwoLevel(period, snapshots) for period in (1, 2, 7, 100) for snapshots in (0, 1, 4)),
+    *(Multistage(snapshots, disk) for snapshots in (0, 1, 3) for disk in (1, 4)),
+]
 
 
 @pytest.mark.parametrize("scheme", ALL_SCHEMES, ids=repr)
@@ -98,7 +106,18 @@ def test_snapshots_beyond_the_end_are_discarded(scheme):
         assert schedule.standing == {}
 
 
-@pytest.mark.parametrize("scheme", [Revolve(1000), Online(1000), Periodic(1000)], ids=repr)
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        Revolve(1000),
+        Online(1000),
+        Periodic(1000),
+        Periodic(period=1000),
+        TwoLevel(1000, 100),
+        Multistage(10, 1000),
+    ],
+    ids=repr,
+)
 def test_a_million_steps_stream_in_little_memory(scheme):
     schedule = scheme.schedule(10**6)
     tracemalloc.start()
@@ -129,11 +148,13 @@ def test_predicted_costs_are_those_of_the_executed_schedule(scheme):
 def test_an_absurd_number_of_snapshots_costs_no_memory():
     for kind in WITH_SNAPSHOTS:
         assert simulate(kind(10**15), 10).reversals == 10
+    assert simulate(TwoLevel(10**15, 10**15), 10).reversals == 10
+    assert simulate(Periodic(period=10**15), 10, length_known=False).reversals == 10
     assert simulate(Online(10**15), 10, length_known=False).reversals == 10
 
 
 @pytest.mark.parametrize("kind", WITH_SNAPSHOTS)
-@pytest.mark.parametrize("snapshots", [0, -3, True, False, 2.0, "8", None, np.True_, np.float64(3)])
+@pytest.mark.parametrize("snapshots", [0, -3, True, False, 2.0, "8", [1], np.True_, np.float64(3)])
 def test_constructors_refuse(kind, snapshots):
     with pytest.raises(ArgumentError) as refused:
         kind(snapshots=snapshots)
@@ -166,7 +187,11 @@ def test_an_unknown_length_is_refused_with_a_way_out(kind):
     )
 
 
-@pytest.mark.parametrize("scheme", [Revolve(2), Online(2), Periodic(2), StoreAll()], ids=repr)
+@pytest.mark.parametrize(
+    "scheme",
+    [Revolve(2), Online(2), Periodic(2), Periodic(period=2), TwoLevel(3, 2), Multistage(1, 2), StoreAll()],
+    ids=repr,
+)
 @pytest.mark.parametrize("steps", [-1, True, 3.0, "3"])
 def test_lengths_are_checked(scheme, steps):
     with pytest.raises(ArgumentError, match=r"schedule: steps must be an integer, 0 or more, but is"):
@@ -174,12 +199,8 @@ def test_lengths_are_checked(scheme, steps):
 
 
 def test_schemes_by_name():
-    assert [SCHEMES[name] for name in ("Revolve", "Online", "Periodic", "StoreAll")] == [
-        Revolve,
-        Online,
-        Periodic,
-        StoreAll,
-    ]
+    for kind in (Revolve, Online, Periodic, TwoLevel, Multistage, StoreAll):
+        assert SCHEMES[kind.__name__] is kind
 
 
 def started():
@@ -233,7 +254,19 @@ def test_standing_snapshots_are_tracked():
     assert started().standing == {0: 0, 1: 4}
 
 
-WITH_EXAMPLES = ["arguments", "base", "binomial", "online", "periodic", "placed", "reversal", "revolve"]
+WITH_EXAMPLES = [
+    "arguments",
+    "base",
+    "binomial",
+    "multistage",
+    "online",
+    "periodic",
+    "periods",
+    "placed",
+    "reversal",
+    "revolve",
+    "two_level",
+]
 
 
 @pytest.mark.parametrize("name", [*WITH_EXAMPLES, "simulator", "store_all"])

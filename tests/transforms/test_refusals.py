@@ -284,14 +284,6 @@ CASES = {
         "it is no list of arguments",
         "# checkpointer: Revolve(snapshots=8)",
     ),
-    "empty comment": (
-        "# checkpointer:\nfor i in []:\n    pass\n",
-        "CKP113",
-        1,
-        0,
-        "it names no scheme",
-        "# checkpointer: Revolve(snapshots=8)",
-    ),
     "misspelt scheme": (
         "def f():\n    # checkpointer: Revolv(snapshots=8)\n    for i in []:\n        pass\n",
         "CKP114",

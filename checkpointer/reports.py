@@ -1,0 +1,84 @@
+"""What a loop under `Auto` says of its choice: one line in the log, and one more when it is done.
+
+The logger is ``checkpointer``, the level INFO. A loop that runs again, and chooses again what it chose before, says so at
+the level DEBUG.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from types import CodeType
+from typing import TYPE_CHECKING
+
+from checkpointer.schemes import AutoSchedule, Choice, Measurement, Scheme
+from checkpointer.schemes.sizes import show_size
+
+if TYPE_CHECKING:
+    from checkpointer.loop import Loop
+
+_log = logging.getLogger("checkpointer")
+_said: dict[CodeType, Scheme] = {}
+
+
+def report_choice(loop: Loop) -> None:
+    """Say which scheme was chosen for a loop, and why; to be called at the end of the forward sweep."""
+    schedule = loop.schedule
+    if not isinstance(schedule, AutoSchedule) or schedule.choice is None:
+        return
+    assert schedule.measurement is not None
+    _log.log(
+        _level(loop, schedule.choice),
+        "%s: %s",
+        _where(loop),
+        _sentence(schedule.choice, schedule.measurement),
+    )
+    _said[loop.step.__code__] = schedule.choice.scheme
+
+
+def report_cost(loop: Loop) -> None:
+    """Say how long the two sweeps took, beside what was predicted."""
+    schedule = loop.schedule
+    if not isinstance(schedule, AutoSchedule) or schedule.choice is None:
+        return
+    choice, seconds = schedule.choice, loop.seconds
+    predicted = (
+        ""
+        if choice.seconds is None
+        else f", predicted {_time(choice.seconds)} ({choice.seconds / seconds:.0%})"
+    )
+    level = logging.DEBUG if loop.reported_quietly else logging.INFO
+    _log.log(level, "%s: %d steps took %s%s", _where(loop), loop.steps, _time(seconds), predicted)
+
+
+def _level(loop: Loop, choice: Choice) -> int:
+    loop.reported_quietly = _said.get(loop.step.__code__) == choice.scheme
+    return logging.DEBUG if loop.reported_quietly else logging.INFO
+
+
+def _where(loop: Loop) -> str:
+    code = loop.step.__code__
+    return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}"
+
+
+def _sentence(choice: Choice, measured: Measurement) -> str:
+    why = (
+        f"a snapshot takes {show_size(measured.snapshot_bytes)}, a tape {show_size(measured.tape_bytes)},"
+        f" a step {_time(measured.step)}, its reversal {_time(measured.reverse)}"
+    )
+    most = f"at most {show_size(choice.memory)} of memory" + (
+        f" and {show_size(choice.disk)} of disk" if choice.disk else ""
+    )
+    if choice.cost is None or choice.seconds is None:
+        return f"chose {choice.scheme!r} for a loop of unknown length, {most}: {why}"
+    again = (choice.cost.advances + choice.cost.reversals) / max(choice.cost.steps, 1)
+    return (
+        f"chose {choice.scheme!r} for {choice.cost.steps} steps, {most}, each step run {again:.2f} times on average,"
+        f" predicted {_time(choice.seconds)}: {why}"
+    )
+
+
+def _time(seconds: float) -> str:
+    units = {"s": 1.0, "ms": 1e3, "µs": 1e6}
+    unit = next((unit for unit, factor in units.items() if seconds * factor >= 1), "µs")
+    return f"{seconds * units[unit]:.3g} {unit}"

@@ -1,0 +1,198 @@
+"""The trial of one step: what it costs to run it, to reverse it, and to store the state.
+
+The step runs for real, once, under the tape, and what it leaves is what the loop goes on with. Then the arrays are
+set back, and the step is reversed and run again, in silence, to be measured; so a trial can do no more to a program
+than a reverse sweep does.
+"""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from checkpointer.available import available_memory
+from checkpointer.replay import quiet_replay, replay
+from checkpointer.schemes import Measurement
+from checkpointer.snapshots import Snapshot, capture
+from checkpointer.storage import TieredSession
+from checkpointer.stretch import Adjoint, Stretch
+from checkpointer.tape import not_recording
+
+if TYPE_CHECKING:
+    from checkpointer.loop import Loop
+
+_SLOT = -1
+"""Where the trial's own snapshots are stored: no schedule has such a slot."""
+_MOST = 1024
+_ROUNDS = 3
+_ENOUGH = 0.2
+"""Seconds after which a trial is not repeated."""
+
+_measured: dict[Any, Measurement] = {}
+
+
+def on_trial(loop: Loop, number: int) -> Measurement | None:
+    """Run a step of the first sweep, whose state before stands in slot 0, and measure what it costs.
+
+    A loop with the same code and a state of the same size is not measured again.
+
+    Returns
+    -------
+    Measurement or None
+        None if the loop ends in this step.
+    """
+    before = loop.session.load(0)
+    assert isinstance(before, Snapshot)
+    levels = 2 if isinstance(loop.session, TieredSession) else 1
+    key = loop.step.__code__, before.nbytes, levels, loop.session.kinds
+    if key in _measured:
+        loop.advance_first(number, number + 1)
+        return replace(_measured[key], available=available_memory())
+    available = available_memory()
+    found = _run_and_weigh(loop, number, before)
+    if found is None:
+        return None
+    after, sizes = found
+    lists = [(tail, list(tail.owner)) for tail in loop.state.tails.values()]
+    try:
+        with quiet_replay(), loop.state.guarded(), np.errstate(all="ignore"):
+            times = _timed(loop, number, levels)
+    finally:
+        loop.handles.show()
+    for tail, items in lists:
+        tail.refill(items)  # of which snapshots know only how many there are
+    after.restore(loop.known)
+    loop.known.note_steps()
+    loop.state.begin(number + 1)
+    if len(_measured) >= _MOST:
+        _measured.clear()
+    _measured[key] = Measurement(**sizes, **times, available=available)
+    return _measured[key]
+
+
+def _run_and_weigh(loop: Loop, number: int, before: Snapshot) -> tuple[Snapshot, dict[str, Any]] | None:
+    """Run the step; find out how much memory its tape, its reversal and a snapshot take. The arrays are set back."""
+    with _memory_watched() as watch:
+        start = watch.held()
+        taped = loop.run_first_taped(number)
+        if taped.signal is not None:
+            return None
+        tape = watch.held() - start
+        after = capture(loop.state, loop.known)
+        snapshot = watch.held() - start - tape
+        with np.errstate(all="ignore"):
+            taped.stretch.pullback(_ones(taped.stretch))
+        working = watch.peak() - start
+    loop.known.note_steps()
+    return after, {
+        "first_bytes": before.nbytes + after.grown_from(before),
+        "snapshot_bytes": max(snapshot, 1),
+        "disk_bytes": after.nbytes,
+        "tape_bytes": max(tape, 1),
+        "working_bytes": max(working, tape, 1),
+    }
+
+
+def _timed(loop: Loop, number: int, levels: int) -> dict[str, Any]:
+    """Reverse and run the step again, store and restore the state, and look at the clock; ends in the state before it."""
+    loop.restore(number, 0)
+    clock = _Clock()
+    while clock.wanted:
+        with replay():
+            clock.time("reverse", lambda: _reversed(loop, number))
+        loop.known.note_steps()
+        clock.time("read", lambda: loop.restore(number, 0))
+        with not_recording(), replay():
+            clock.time("step", lambda: loop.run(number))
+        loop.known.note_steps()
+        for level in range(levels):
+            _time_level(loop, number + 1, level, clock)
+        loop.restore(number, 0)
+    read = clock.median("read")
+    return {
+        "step": clock.median("step"),
+        "reverse": clock.median("reverse"),
+        "write": tuple(clock.median(f"write {level}") for level in range(levels)),
+        "read": (read, *(max(read, clock.median(f"read {level}")) for level in range(1, levels))),
+    }
+
+
+def _time_level(loop: Loop, number: int, level: int, clock: _Clock) -> None:
+    clock.time(f"write {level}", lambda: loop.save(number, _SLOT, level))
+    clock.time(
+        f"read {level}", lambda: loop.restore(number, _SLOT)
+    )  # takes no time where no array has to be written
+    loop.discard(_SLOT)
+
+
+class _Clock:
+    """Times of calls, by name."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, list[float]] = {}
+        self._rounds = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether another round of calls is worth while: three of them, or one if that is slow."""
+        self._rounds += 1
+        spent = sum(map(sum, self._times.values()))
+        return self._rounds == 1 or (self._rounds <= _ROUNDS and spent < _ENOUGH)
+
+    def time(self, name: str, call: Callable[[], Any]) -> None:
+        start = perf_counter()
+        call()
+        self._times.setdefault(name, []).append(perf_counter() - start)
+
+    def median(self, name: str) -> float:
+        return median(self._times[name])
+
+
+def _reversed(loop: Loop, number: int) -> None:
+    taped = loop.run_taped(number)
+    taped.compare(number, {})
+    taped.stretch.pullback(_ones(taped.stretch))
+
+
+def _ones(stretch: Stretch) -> Adjoint:
+    """An adjoint of the state after a stretch that leaves no operation out."""
+    adjoint: Adjoint = {}
+    for group in stretch.after:
+        for key, node in group.members[:1]:
+            value = node.value
+            adjoint[key] = (
+                np.ones(value.shape, value.dtype) if isinstance(value, np.ndarray) else type(value)(1)
+            )
+    return adjoint
+
+
+class _Watch:
+    """What Python and NumPy have allocated."""
+
+    def held(self) -> int:
+        return tracemalloc.get_traced_memory()[0]
+
+    def peak(self) -> int:
+        return tracemalloc.get_traced_memory()[1]
+
+
+@contextmanager
+def _memory_watched() -> Iterator[_Watch]:
+    """Count allocations; if somebody does so already, go on where that stands."""
+    ours = not tracemalloc.is_tracing()
+    if ours:
+        tracemalloc.start(1)
+    else:
+        tracemalloc.reset_peak()
+    try:
+        yield _Watch()
+    finally:
+        if ours:
+            tracemalloc.stop()
