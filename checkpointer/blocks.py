@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,12 @@ class _Entry:
         self.blocks = [None if block is None else weakref.ref(block) for block in blocks]
         self.compared = True
 
+    def uncompared(self) -> _Entry:
+        """The same, to be compared before it is relied on."""
+        entry = copy(self)
+        entry.compared = False
+        return entry
+
 
 class Known:
     """Which blocks the live arrays hold.
@@ -56,6 +63,17 @@ class Known:
 
     def __init__(self) -> None:
         self._entries: dict[int, _Entry] = {}
+
+    def within(self) -> Known:
+        """What is known in a loop that begins in a step of this one: the same, but that the step may have written."""
+        inner = Known()
+        inner._entries = {key: entry.uncompared() for key, entry in self._entries.items()}
+        return inner
+
+    def absorb(self, inner: Known) -> None:
+        """Add what a loop that ended knows of arrays of which nothing was known."""
+        for key, entry in inner._entries.items():
+            self._entries.setdefault(key, entry.uncompared())
 
     def note_steps(self) -> None:
         """Plain steps ran: any array may have changed."""

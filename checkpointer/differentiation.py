@@ -157,7 +157,7 @@ class _Call:
     def _run(self, function: Callable[..., Any]) -> Any:
         tape = self._tape
         args, kwargs = self._args, self._kwargs
-        wrapper = Wrapper(tape, lambda value: True)
+        wrapper = self._wrapper = Wrapper(tape, lambda value: True)
         chosen = State([], self._selected.trees)
         with knowing_traced_values(), recording(tape), wrapped(chosen, wrapper):
             self._selected.take(args, kwargs)
@@ -168,6 +168,10 @@ class _Call:
                 tape.raise_what_was_swallowed()
                 self._results = _Results(value)
         return self._selected.apart_from(self._results.plain())
+
+    def _untouched(self) -> set[int]:
+        """The base arrays that nothing was written to, so that the way back does not write to them either."""
+        return {key for key, memory in self._wrapper.memories.items() if memory.written is None}
 
     def pullback(self, cotangent: Any) -> Any:
         """The adjoint of the selected arguments, given that of the value."""
@@ -183,7 +187,7 @@ class _Call:
             )
         results, self._results = self._results, None  # type: ignore[assignment]
         results.seed(cotangent)
-        after = capture(self._state)
+        after = capture(self._state, self._tape.known, apart_from=self._untouched())
         self._selected.keep_out_of(after)
         try:
             with knowing_traced_values():

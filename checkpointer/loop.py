@@ -287,7 +287,7 @@ class Loop:
 
     def run_taped(self, number: int) -> Taped:
         """Run one step under a new tape."""
-        tape = Tape(self.state.tails)
+        tape = Tape(self.state.tails, self.known)
         wrapper = Wrapper(
             tape, lambda value: isinstance(value, np.ndarray) or id(value) not in self.constants
         )
@@ -355,6 +355,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     tape = active.tape
     assert tape is not None
     loop.state.inherit(tape.tails)
+    loop.known = tape.known.within()
     around = loop.state.survey()
     loop.items.check_independent(around)
     wrapper = Wrapper(tape, lambda value: True)
@@ -389,6 +390,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
         raise
     _check_unwatched(unwatched)
     after = _rewrapped(loop, wrapper)
+    tape.known.absorb(loop.known)
     sweep = reverse if loop.steps else _nothing_ran
     tape.entries.append(LoopOperation(loop, sweep, entered, entry, after))
     return loop.ended()

@@ -9,7 +9,7 @@ A storage outside of memory takes the contents out (`checkpointer.storage.portab
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -223,17 +223,25 @@ def _frozen(root: Root | Array) -> bool:
 
 
 def capture(
-    state: State, known: Known | None = None, *, step: int | None = None, live: bool = False
+    state: State,
+    known: Known | None = None,
+    *,
+    step: int | None = None,
+    live: bool = False,
+    apart_from: Collection[int] = frozenset(),
 ) -> Snapshot:
-    """Take a snapshot, sharing the blocks that the live arrays are known to hold; or one that shows the live arrays."""
+    """Take a snapshot, sharing the blocks that the live arrays are known to hold; or one that shows the live arrays.
+
+    The contents of base arrays whose ids are in ``apart_from`` are left out.
+    """
     known = known or Known()
     survey = state.survey()
     known.forget_others(survey.roots.values())
     contents = [(container, container.content()) for container in survey.containers]
-    roots = survey.roots.items()
+    roots = {key: root for key, root in survey.roots.items() if key not in apart_from}
     buffers: Mapping[int, Buffer]
     if live:
-        buffers = {key: LiveBuffer(root) for key, root in roots}
+        buffers = {key: LiveBuffer(root) for key, root in roots.items()}
     else:
-        buffers = {key: BlockBuffer(root, known.captured(root)) for key, root in roots}
+        buffers = {key: BlockBuffer(root, known.captured(root)) for key, root in roots.items()}
     return Snapshot(contents, buffers, step)

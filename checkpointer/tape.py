@@ -25,6 +25,7 @@ from autograd.core import VJPNode, primitive_vjps
 from autograd.tracer import trace_stack
 
 from checkpointer.active import active as active
+from checkpointer.blocks import Known
 from checkpointer.errors import TraceError
 from checkpointer.memory import Memory, NumberMemory, fitted, flipped, root_of
 from checkpointer.refusals import refusal_behind, refuse
@@ -51,12 +52,15 @@ class Tape:
         Numbers of which the program made texts.
     tails : mapping
         If it is a step of a loop: lists of which the step sees only the end (`checkpointer.tails`).
+    known : Known
+        If it is a step of a loop: the blocks that the arrays held when the step began.
     """
 
-    __slots__ = ("entries", "printed", "swallowed", "tails", "trace")
+    __slots__ = ("entries", "known", "printed", "swallowed", "tails", "trace")
 
-    def __init__(self, tails: Mapping[int, Any] | None = None) -> None:
+    def __init__(self, tails: Mapping[int, Any] | None = None, known: Known | None = None) -> None:
         self.tails: Mapping[int, Any] = tails or {}
+        self.known = known or Known()
         self.entries: list[Entry] = []
         self.printed: list[Any] = []
         self.trace = -1

@@ -244,24 +244,26 @@ class Schedule(ABC):
             del self.tapes[self._slot_of_tape.pop(step)]
 
     def _tracked(self, actions: Iterable[Action]) -> Iterator[Action]:
-        """Note what each action does to the snapshots before the consumer executes it."""
+        """Note what each action does to the snapshots before the consumer executes it.
+
+        Every action of every stream passes here: isinstance, the most frequent first, is quicker than match.
+        """
+        standing, level_of, tapes, slot_of_tape = self.standing, self.level_of, self.tapes, self._slot_of_tape
         for action in actions:
-            match action:
-                case Snapshot(step, slot, level):
-                    self.standing[slot] = step
-                    self.level_of[slot] = level
-                case Discard(slot):
-                    self.standing.pop(slot, None)
-                    self.level_of.pop(slot, None)
-                case Advance():
-                    self._last = action
-                case Record(step, slot):
-                    self._last = action
-                    if slot is not None:
-                        self.tapes[slot] = step
-                        self._slot_of_tape[step] = slot
-                case Reverse(step) if step in self._slot_of_tape:
-                    del self.tapes[self._slot_of_tape.pop(step)]
-                case _:
-                    pass
+            if isinstance(action, Reverse):
+                if action.step in slot_of_tape:
+                    del tapes[slot_of_tape.pop(action.step)]
+            elif isinstance(action, Advance):
+                self._last = action
+            elif isinstance(action, Snapshot):
+                standing[action.slot] = action.step
+                level_of[action.slot] = action.level
+            elif isinstance(action, Discard):
+                standing.pop(action.slot, None)
+                level_of.pop(action.slot, None)
+            elif isinstance(action, Record):
+                self._last = action
+                if action.slot is not None:
+                    tapes[action.slot] = action.step
+                    slot_of_tape[action.step] = action.slot
             yield action
