@@ -12,18 +12,19 @@ import numpy as np
 import pytest
 
 from checkpointer import (
+    Auto,
     HDF5Storage,
     MemoryStorage,
+    Multistage,
     Online,
     Revolve,
     StorageError,
     TieredStorage,
+    TwoLevel,
     grad,
     install_import_hook,
     value_and_grad,
 )
-from checkpointer.schemes import Advance, Record, Reverse, Schedule, Scheme, Snapshot
-from checkpointer.schemes.reversal import reverse_from
 
 PROGRAM = """
 import random
@@ -185,28 +186,6 @@ def scheme_for(name, scheme):
     return Online(scheme.snapshots) if name == "leaving" else scheme
 
 
-class Levels(Schedule):
-    """Snapshots of the first half of the steps on the second level, one of the others on the first."""
-
-    def first_sweep(self):
-        for step in range(self.steps - 1):
-            yield Snapshot(step, slot=step, level=int(step < self.steps // 2))
-            yield Advance(step, step + 1)
-        yield Record(self.steps - 1)
-
-    def reverse_sweep(self):
-        yield Reverse(self.steps - 1)
-        yield from reverse_from(self.standing, self.steps - 1, self.slots)
-
-
-class TwoLevels(Scheme):
-    def schedule(self, steps):
-        return Levels(self.known_length(steps), steps)
-
-    def slots(self, steps):
-        return steps
-
-
 @pytest.mark.parametrize("u", INPUTS, ids=["rising", "mixed"])
 @pytest.mark.parametrize("scheme", SCHEMES, ids=repr)
 @pytest.mark.parametrize("name", NAMES)
@@ -224,17 +203,22 @@ def test_gradients_are_those_of_snapshots_in_memory(program, name, scheme, u, tm
             assert len(file) == 2 * (1 + 4)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "leaving"])
+LEVELS = [Multistage(2, 3), Multistage(0, 4), TwoLevel(3, 2), Auto("20 MB", disk="20 MB")]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_gradients_with_snapshots_on_two_levels(program, name):
     function = getattr(program.rewritten, name)
-    for u in INPUTS:
-        value, gradient = value_and_grad(function)(u, Revolve(3))
+    for u, scheme in zip(INPUTS * 2, LEVELS, strict=True):
+        if name == "leaving" and isinstance(scheme, Multistage):
+            continue  # a ``while`` loop
+        value, gradient = value_and_grad(function)(u, scheme_for(name, Revolve(3)))
         storages = (
             TieredStorage(MemoryStorage(), HDF5Storage()),
             TieredStorage(HDF5Storage(), MemoryStorage()),
         )
         for storage in storages:
-            found = value_and_grad(function)(u, TwoLevels(), storage)
+            found = value_and_grad(function)(u, scheme, storage)
             assert found[0] == value
             assert np.array_equal(found[1], gradient)
 
