@@ -206,6 +206,7 @@ class _Slot:
         self.age = 0
         self._state = group.create_group("state")
         self._compression = compression
+        self._descriptor = group.file.id.get_vfd_handle()
         self._datasets: dict[str, Dataset] = {}
         self._group = group
         group.attrs.update(step=np.int64(-1), written=_now(), standing=np.False_)
@@ -237,7 +238,9 @@ class _Slot:
             dataset.write(content)
             return dataset
         self._unlink(name)
-        dataset = self._datasets[name] = create(self._state, name, content, self._compression)
+        dataset = self._datasets[name] = create(
+            self._state, name, content, self._compression, self._descriptor
+        )
         try:
             dataset.write(content)
         except OSError:

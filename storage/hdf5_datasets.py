@@ -7,6 +7,7 @@ operating system's own errors.
 
 from __future__ import annotations
 
+import functools
 import os
 from abc import ABC, abstractmethod
 from collections import deque
@@ -67,13 +68,14 @@ class Dataset(ABC):
     def link(self, group: Any, name: str) -> None:
         """Let it stand in one more group."""
         (_, its_name), there = next(iter(self.places.items()))
-        group[name] = there[its_name]
+        _, names = _properties()
+        group.id.links.create_hard(name.encode(), there.id, its_name.encode(), lcpl=names)
         self.places[id(group), name] = group
 
     def unlink(self, group: Any, name: str) -> None:
         """Let it stand in one group less; HDF5 frees its bytes with the last one."""
         del self.places[id(group), name]
-        del group[name]
+        group.id.unlink(name.encode())
 
     @abstractmethod
     def give_up(self) -> None:
@@ -166,8 +168,8 @@ class Filtered(Dataset):
         return np.array_equal(found, joined)
 
 
-def create(group: Any, name: str, content: Content, compression: str | None) -> Dataset:
-    """A new dataset in an h5py group, with room for the array."""
+def create(group: Any, name: str, content: Content, compression: str | None, descriptor: int) -> Dataset:
+    """A new dataset in an h5py group, with room for the array; ``descriptor`` is that of the open file."""
     kind, shape = _file_form(content)
     dataset: Dataset
     if content.nbytes and (compression is not None or not hasattr(os, "pwritev")):
@@ -175,7 +177,7 @@ def create(group: Any, name: str, content: Content, compression: str | None) -> 
         dataset = Filtered(content, group.create_dataset(name, shape or (1,), kind, **how))
     else:
         offset = _contiguous(group, name, kind, shape).get_offset()
-        dataset = Contiguous(content, group.file.id.get_vfd_handle(), offset or 0)
+        dataset = Contiguous(content, descriptor, offset or 0)
     if kind != content.dtype:
         group[name].attrs["dtype"] = content.dtype.str
     dataset.places[id(group), name] = group
@@ -186,13 +188,24 @@ def _contiguous(group: Any, name: str, kind: np.dtype[Any], shape: tuple[int, ..
     """A dataset for which HDF5 sets aside its place in the file at once, and does not fill it."""
     import h5py
 
+    space = h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
+    how, names = _properties()
+    return h5py.h5d.create(
+        group.id, name.encode(), h5py.h5t.py_create(kind, logical=True), space, dcpl=how, lcpl=names
+    )
+
+
+@functools.cache
+def _properties() -> tuple[Any, Any]:
+    """How contiguous datasets are made, and how names are written."""
+    import h5py
+
     how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     how.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     how.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    space = h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
-    dataset = h5py.h5d.create(group.id, None, h5py.h5t.py_create(kind, logical=True), space, how)
-    group[name] = h5py.Dataset(dataset)
-    return dataset
+    names = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+    names.set_char_encoding(h5py.h5t.CSET_UTF8)
+    return how, names
 
 
 def set_attribute(group: Any, name: str, value: np.generic) -> None:
@@ -204,15 +217,19 @@ def set_attribute(group: Any, name: str, value: np.generic) -> None:
 
 def _file_form(content: Content) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """Type and shape in the file: those of the array, or rows of bytes if HDF5 has no such type."""
+    if _is_known(content.dtype):
+        return content.dtype, content.shape
+    return np.dtype(np.uint8), (*content.shape, content.dtype.itemsize)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_known(kind: np.dtype[Any]) -> bool:
     import h5py
 
     try:
-        known = h5py.h5t.py_create(content.dtype, logical=True).get_size() == content.dtype.itemsize
+        return bool(h5py.h5t.py_create(kind, logical=True).get_size() == kind.itemsize)
     except TypeError:
-        known = False
-    if known:
-        return content.dtype, content.shape
-    return np.dtype(np.uint8), (*content.shape, content.dtype.itemsize)
+        return False
 
 
 def _sample_of(rows: list[Row]) -> NDArray[Any]:
