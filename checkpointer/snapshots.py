@@ -112,7 +112,8 @@ class StoredBuffer(Buffer):
                 content = np.empty(root.shape, root.dtype)
                 self.fill(self.number, content)
                 root[...] = content
-            root.flags.writeable = not self.frozen
+            if self.frozen:
+                root.flags.writeable = False
 
     def pieces(self) -> tuple[Array, ...]:
         content = np.empty(self.root.shape, self.root.dtype)
