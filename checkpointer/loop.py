@@ -134,7 +134,8 @@ class Loop:
         """Store the state before ``step`` on a level of the storage."""
         self.state.begin(step)
         live = self.session.copies(level)
-        self.session.save(slot, capture(self.state, self.known, step=step, live=live), level)
+        snapshot = capture(self.state, self.known, step=step, live=live)
+        self.session.save(slot, snapshot if live else snapshot.loosened(), level)
 
     def restore(self, step: int, slot: int) -> None:
         """Make the live objects what they were before ``step``."""

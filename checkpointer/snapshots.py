@@ -4,12 +4,13 @@ Restoring writes into the same arrays and puts the same objects into the same pl
 In memory the contents are kept in blocks. A block that has not changed since an earlier snapshot is shared with it
 (`checkpointer.blocks`): constant fields and the part of a stored history that was written earlier cost nothing.
 A storage outside of memory takes the contents out (`checkpointer.storage.portable`) and keeps the rest, a `StateFrame`.
+No snapshot that a loop keeps holds large arrays themselves, which the program may have let go of since (`LooseSnapshot`).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from checkpointer.frames import (
 from checkpointer.state import State
 from checkpointer.storage import Content, Fill, Frame, Portable
 
+_SMALL = 4096
+"""Bytes of arrays that are not worth letting go of."""
 _BINDING = 200
 """Bytes of a small container and a shallow copy of it, roughly."""
 
@@ -49,32 +52,28 @@ class Buffer(ABC):
     def pieces(self) -> tuple[Array, ...]:
         """The content in C-contiguous pieces."""
 
-    def in_memory(self) -> Sequence[Block]:
-        """The blocks that hold the content, if it is in memory."""
-        return ()
-
 
 class BlockBuffer(Buffer):
-    """A content in memory."""
+    """A content in memory. ``frozen``: the array was made again, and has to be read-only."""
 
-    __slots__ = ("blocks",)
+    __slots__ = ("blocks", "frozen")
 
-    def __init__(self, root: Array, blocks: list[Block]) -> None:
+    def __init__(self, root: Array, blocks: list[Block], *, frozen: bool = False) -> None:
         super().__init__(root)
         self.blocks = blocks
+        self.frozen = frozen
 
     def restore(self, known: Known) -> None:
         if self.root.flags.writeable:
             known.restore(self.root, self.blocks)
+            if self.frozen:
+                self.root.flags.writeable = False
 
     def pieces(self) -> tuple[Array, ...]:
         pieces = tuple(block.data for block in self.blocks)
         if len(pieces) > 1 and not self.root.flags.c_contiguous:
             return (np.ascontiguousarray(np.concatenate(pieces).reshape(self.root.shape, order="F")),)
         return pieces
-
-    def in_memory(self) -> Sequence[Block]:
-        return self.blocks
 
 
 class LiveBuffer(Buffer):
@@ -152,13 +151,23 @@ class Snapshot(Portable):
         contents = sum(buffer.root.nbytes for buffer in self.buffers.values())
         return contents + _BINDING * len(self.contents)
 
+    def loosened(self) -> Snapshot:
+        """The same, not keeping the program's arrays alive, if any of them is worth that."""
+        large = any(buffer.root.nbytes >= _SMALL for buffer in self.buffers.values())
+        return LooseSnapshot(self) if large else self
+
+    def blocks_of(self, key: int) -> list[Block]:
+        """The blocks that hold the content of a base array, if there are any."""
+        buffer = self.buffers.get(key)
+        return buffer.blocks if isinstance(buffer, BlockBuffer) else []
+
     def grown_from(self, earlier: Snapshot) -> int:
         """Bytes of the arrays of which only a part is another one than in ``earlier``: later parts may change later."""
         grown = 0
         for key, buffer in self.buffers.items():
-            blocks = set(map(id, earlier.buffers[key].in_memory())) if key in earlier.buffers else set()
-            shared = sum(id(block) in blocks for block in buffer.in_memory())
-            if 0 < shared < len(buffer.in_memory()):
+            blocks = self.blocks_of(key)
+            before = set(map(id, earlier.blocks_of(key)))
+            if 0 < sum(id(block) in before for block in blocks) < len(blocks):
                 grown += buffer.root.nbytes
         return grown
 
@@ -200,16 +209,58 @@ class StateFrame(Frame):
         self._step = step
 
     def filled(self, fill: Fill) -> Snapshot:
+        return self.with_buffers(lambda number, root, frozen: StoredBuffer(root, number, fill, frozen=frozen))
+
+    def with_buffers(self, make: Callable[[int, Array, bool], Buffer]) -> Snapshot:
+        """The snapshot again, given what makes a buffer for the number of an array, the array, and whether to freeze it."""
         roots = [root.again() if isinstance(root, Root) else root for root in self._roots]
         filling = Filling(roots)
         return Snapshot(
             [(container, with_values(container, content, filling)) for container, content in self._contents],
-            {
-                id(root): StoredBuffer(root, number, fill, frozen=_frozen(self._roots[number]))
-                for number, root in enumerate(roots)
-            },
+            {id(root): make(number, root, _frozen(self._roots[number])) for number, root in enumerate(roots)},
             self._step,
         )
+
+
+class LooseSnapshot(Snapshot):
+    """A snapshot in memory that keeps copies of contents alive, but none of the program's arrays besides.
+
+    Otherwise the snapshots of a loop that makes new arrays at every step would take twice the memory.
+    """
+
+    __slots__ = ("_blocks", "_frame", "_nbytes")
+
+    def __init__(self, whole: Snapshot) -> None:
+        super().__init__([], {}, whole.step)
+        self._frame = whole.emptied()
+        self._blocks = {key: whole.blocks_of(key) for key in whole.buffers}
+        self._nbytes = whole.nbytes
+
+    def whole(self) -> Snapshot:
+        """The snapshot with the arrays, those that are gone being made again."""
+        blocks = list(self._blocks.values())
+        return self._frame.with_buffers(
+            lambda number, root, frozen: BlockBuffer(root, blocks[number], frozen=frozen)
+        )
+
+    @property
+    def nbytes(self) -> int:
+        return self._nbytes
+
+    def blocks_of(self, key: int) -> list[Block]:
+        return self._blocks.get(key, [])
+
+    def restore(self, known: Known | None = None) -> None:
+        self.whole().restore(known)
+
+    def arrays(self) -> list[Content]:
+        return self.whole().arrays()
+
+    def numbers(self) -> list[tuple[str, Any]]:
+        return self.whole().numbers()
+
+    def emptied(self) -> StateFrame:
+        return self._frame
 
 
 def _shape(root: Array, value: Array) -> tuple[int, ...]:

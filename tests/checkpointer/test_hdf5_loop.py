@@ -18,13 +18,16 @@ from checkpointer import (
     Multistage,
     Online,
     Revolve,
+    Storage,
     StorageError,
     TieredStorage,
     TwoLevel,
     grad,
     install_import_hook,
+    snapshots,
     value_and_grad,
 )
+from checkpointer.storage import Session
 
 PROGRAM = """
 import random
@@ -238,6 +241,43 @@ def test_compressed(program):
         )
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_snapshots_in_memory_that_let_go_of_arrays(program, name, monkeypatch):
+    """As those of large arrays do."""
+    function, scheme = getattr(program.rewritten, name), scheme_for(name, Revolve(3))
+    expected = value_and_grad(function)(INPUTS[0], scheme)
+    monkeypatch.setattr(snapshots, "_SMALL", 0)
+    for storage in (MemoryStorage(), Wrapped()):
+        value, gradient = value_and_grad(function)(INPUTS[0], scheme, storage)
+        assert value == expected[0]
+        assert np.array_equal(gradient, expected[1])
+
+
+class Wrapped(Storage):
+    """A storage that does not say that the one inside it copies, so that it gets snapshots in memory."""
+
+    def session(self):
+        return WrappedSession()
+
+
+class WrappedSession(Session):
+    def __init__(self):
+        super().__init__()
+        self.inner = HDF5Storage().session()
+
+    def _save(self, key, snapshot, level):
+        self.inner.save(key, snapshot)
+
+    def _load(self, key):
+        return self.inner.load(key)
+
+    def _discard(self, key):
+        self.inner.discard(key)
+
+    def _close(self):
+        self.inner.close()
+
+
 def test_large_arrays_of_all_layouts(program):
     """More than a block of memory each, so that they are taken apart and put together."""
     u = np.random.default_rng(0).normal(size=200) * 0.1
@@ -301,7 +341,7 @@ def in_place(u, scheme, storage):
 
 @pytest.mark.parametrize("name", ["new_arrays", "in_place"])
 def test_the_contents_are_not_kept_in_memory(load, name):
-    """With 20 snapshots as with 2; in memory each is one array more at least."""
+    """With 20 snapshots as with 2; and in memory each is one copy of the state more."""
     function = getattr(load(STEPS).rewritten, name)
     u = np.ones(40_000)
 
@@ -316,7 +356,8 @@ def test_the_contents_are_not_kept_in_memory(load, name):
 
     two = peak(Revolve(2), HDF5Storage())
     assert peak(Revolve(20), HDF5Storage()) < two + 2
-    assert peak(Revolve(20), MemoryStorage()) > two + 14
+    least, most = {"new_arrays": (28, 60), "in_place": (14, 22)}[name]  # two or three arrays; one
+    assert two + least < peak(Revolve(20), MemoryStorage()) < two + most
 
 
 def files_in(folder):
