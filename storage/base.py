@@ -43,7 +43,8 @@ class Session(ABC):
     def load(self, key: int) -> object:
         """The snapshot under ``key``, which stays there.
 
-        The caller does not change it: it may be the very object that was saved.
+        The caller does not change it: it may be the very object that was saved. It is good until the key is discarded:
+        a storage outside of memory may read the large parts of it only when they are used.
 
         Raises
         ------
