@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from checkpointer.cli.lint import lint
+from checkpointer.cli.plan import plan
 from checkpointer.cli.rewrite import rewrite
 from checkpointer.cli.run import run
 from checkpointer.cli.show import show
@@ -25,6 +26,7 @@ cli.add_command(rewrite)
 cli.add_command(show)
 cli.add_command(lint)
 cli.add_command(run)
+cli.add_command(plan)
 
 
 def main() -> None:

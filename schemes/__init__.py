@@ -6,11 +6,15 @@ from checkpointer.schemes.base import Schedule, Scheme
 from checkpointer.schemes.binomial import advances
 from checkpointer.schemes.choice import Choice
 from checkpointer.schemes.cost import Cost
+from checkpointer.schemes.disk_revolve import DiskRevolve
+from checkpointer.schemes.foreign import FromCheckpointSchedules
+from checkpointer.schemes.hrevolve import HRevolve, Level
 from checkpointer.schemes.measurement import Measurement
 from checkpointer.schemes.mixed import Mixed
 from checkpointer.schemes.multistage import Multistage
 from checkpointer.schemes.online import Online
 from checkpointer.schemes.periodic import Periodic
+from checkpointer.schemes.periodic_disk_revolve import PeriodicDiskRevolve
 from checkpointer.schemes.placed import PlacedSchedule
 from checkpointer.schemes.revolve import Revolve
 from checkpointer.schemes.simulator import predict, simulate
@@ -19,7 +23,19 @@ from checkpointer.schemes.two_level import TwoLevel
 
 SCHEMES: dict[str, type[Scheme]] = {
     scheme.__name__: scheme
-    for scheme in (Auto, Revolve, Online, Periodic, TwoLevel, Multistage, Mixed, StoreAll)
+    for scheme in (
+        Auto,
+        Revolve,
+        Online,
+        Periodic,
+        TwoLevel,
+        Multistage,
+        DiskRevolve,
+        PeriodicDiskRevolve,
+        HRevolve,
+        Mixed,
+        StoreAll,
+    )
 }
 """The schemes by the name under which a marker calls them."""
 
@@ -32,11 +48,16 @@ __all__ = [
     "Choice",
     "Cost",
     "Discard",
+    "DiskRevolve",
+    "FromCheckpointSchedules",
+    "HRevolve",
+    "Level",
     "Measurement",
     "Mixed",
     "Multistage",
     "Online",
     "Periodic",
+    "PeriodicDiskRevolve",
     "PlacedSchedule",
     "Record",
     "Restore",

@@ -1,4 +1,7 @@
-"""What a schedule tells its consumer to do: a closed set of frozen dataclasses.
+"""What a schedule tells its consumer to do: a closed set of dataclasses.
+
+They are values, which nobody changes. They are not frozen, since a frozen one takes five times as long to make, and a
+long loop has millions of them.
 
 "The state before step k" is the state that step k starts from; the state before step 0 is the initial one.
 Slots are numbers; what a slot is (a dictionary entry, a file) is the storage's business. A slot holds one thing at a
@@ -24,7 +27,7 @@ class _Shown:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Advance:
     """Is read as: run the steps ``start``, ..., ``stop - 1`` plainly, without a tape.
 
@@ -36,7 +39,7 @@ class Advance:
     stop: int
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, unsafe_hash=True, repr=False)
 class Snapshot(_Shown):
     """Is read as: store the current state, the one before ``step``, in the empty slot ``slot`` on ``level``."""
 
@@ -45,7 +48,7 @@ class Snapshot(_Shown):
     level: int = 0
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, unsafe_hash=True, repr=False)
 class Record(_Shown):
     """Is read as: run ``step`` under the tape, and keep the tape for the ``Reverse(step)`` that is to come.
 
@@ -58,7 +61,7 @@ class Record(_Shown):
     slot: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Restore:
     """Is read as: make the state before ``step``, which stands in ``slot``, the current one.
 
@@ -69,7 +72,7 @@ class Restore:
     slot: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Reverse:
     """Is read as: pull the adjoint back through ``step``.
 
@@ -80,7 +83,7 @@ class Reverse:
     step: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Discard:
     """Is read as: forget the snapshot in ``slot``; the slot is empty afterwards."""
 

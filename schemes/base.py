@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from checkpointer.errors import ArgumentError, ScheduleError
 from checkpointer.schemes.actions import Action, Advance, Discard, Record, Reverse, Snapshot
@@ -110,7 +111,7 @@ class Schedule(ABC):
     standing : dict of int to int
         The snapshots that stand at the moment: slot -> step.
     level_of : dict of int to int
-        Where they stand: slot -> level.
+        Where they stand: slot -> level. Not kept by the inherited `reverse_sweep`.
     tapes : dict of int to int
         The tapes that stand in slots: slot -> step.
     recorded : bool
@@ -161,17 +162,22 @@ class Schedule(ABC):
         Nothing at all if steps is 0.
         """
 
+    def level(self, slot: int) -> int:
+        """The level on which the inherited `reverse_sweep` stores what it puts into a slot."""
+        return 0
+
     def reverse_sweep(self) -> Iterable[Action]:
         """The actions that reverse the ``self.steps`` steps that ran, the last of them `recorded` or not.
 
-        As it stands here, it knows of no levels and no kept tapes: every snapshot goes to level 0.
+        As it stands here, it is binomial between the snapshots that stand, whatever their `level`, and knows of no kept
+        tapes.
         """
         assert self.steps is not None  # set by finish
         left = self.steps - self.recorded
         slots = len(self.standing) if self.slots is None else self.slots
-        if self.recorded:
-            yield Reverse(left)
-        yield from reverse_from(dict(self.standing), left, slots)
+        level = None if type(self).level is Schedule.level else self.level
+        backward = reverse_from(self.standing, left, slots, level=level)
+        return chain([Reverse(left)], backward) if self.recorded else backward
 
     def forward(self) -> Iterator[Action]:
         """The actions of the forward sweep. If the loop ends in the middle of one, just stop asking for more.
@@ -228,7 +234,11 @@ class Schedule(ABC):
             If `finish` was not called, or if this was called before.
         """
         self._enter("reverse", after=("finish",))
-        return self._tracked(self.reverse_sweep())
+        actions = self.reverse_sweep()
+        if type(self).reverse_sweep is Schedule.reverse_sweep:
+            self.level_of.clear()
+            return iter(actions)  # which keeps `standing` up to date, and is quicker so
+        return self._tracked(actions)
 
     def _enter(self, stage: str, after: tuple[str, ...]) -> None:
         if self._stage not in after:

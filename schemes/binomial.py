@@ -27,13 +27,15 @@ def beta(c: int, r: int) -> int:
 
 
 def repetitions(n: int, c: int) -> int:
-    """The least r for which ``beta(c, r) >= n``: how often some step must be advanced over. O(r).
+    """The least r for which ``beta(c, r) >= n``: how often some step must be advanced over. O(r), and O(1) for c < 3.
 
     >>> repetitions(10, 3), repetitions(11, 3)
     (2, 3)
     """
     if c == 1:
         return n - 1
+    if c == 2:  # (r + 1) * (r + 2) / 2 >= n
+        return (math.isqrt(8 * n - 7) - 1) // 2
     r, reach = 0, 1
     while reach < n:
         r += 1
@@ -66,8 +68,11 @@ def advances(n: int, c: int) -> int:
     >>> advances(10**9, 100)
     5898659124
     """
-    n = integer(n, "n", "advances", 0)
-    c = integer(c, "c", "advances", 1)
+    return fewest_advances(integer(n, "n", "advances", 0), integer(c, "c", "advances", 1))
+
+
+def fewest_advances(n: int, c: int) -> int:
+    """As `advances`, of integers that need no check."""
     if n < 2:
         return 0
     c = min(c, n - 1)
@@ -140,6 +145,19 @@ def first_part(n: int, c: int) -> int:
     if n >= beta(c, r) - beta(c - 3, r):
         return beta(c, r - 1)
     return n - beta(c - 1, r - 1) - beta(c - 2, r - 1)
+
+
+def start_reads(n: int, c: int) -> int:
+    """How often the snapshot of the initial state is read when n steps are reversed. O(r) splits.
+
+    >>> start_reads(10, 3)
+    2
+    """
+    reads = 0
+    while (slots := min(c, n - 1)) > 1:
+        n = first_part(n, slots)
+        reads += 1
+    return reads + max(n - 1, 0)
 
 
 def stack_counts(n: int, c: int) -> tuple[list[int], list[int]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from checkpointer.errors import ArgumentError
 from checkpointer.schemes.base import Scheme
 from checkpointer.schemes.cost import Cost
+from checkpointer.schemes.hrevolve import HRevolve, Level
 from checkpointer.schemes.measurement import Measurement
 from checkpointer.schemes.mixed import Mixed
 from checkpointer.schemes.multistage import Multistage
@@ -15,9 +16,6 @@ from checkpointer.schemes.online import Online
 from checkpointer.schemes.revolve import Revolve
 from checkpointer.schemes.simulator import predict
 from checkpointer.schemes.sizes import show_size
-
-_LONG = 100_000
-"""Beyond so many steps, schemes that have no closed form are not considered: planning them would take seconds."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,9 @@ def _candidates(
         return
     on_disk = min(on_disk, most)
     yield Multistage(in_memory, on_disk)
+    step = max(measured.step, 1e-9)
+    disk = Level(on_disk, write=measured.write[1] / step, read=measured.read[1] / step)
+    yield HRevolve(Level(in_memory), disk)
 
 
 def _predicted(measured: Measurement, steps: int, scheme: Scheme) -> Choice:

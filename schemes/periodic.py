@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -109,7 +109,7 @@ class _PeriodicSchedule(PlacedSchedule):
         super().__init__(steps, None if steps is None else scheme.slots(steps), places)
         self._scheme = scheme
 
-    def reverse_sweep(self) -> Iterator[Action]:
+    def reverse_sweep(self) -> Iterable[Action]:
         """Every state of one period at a time."""
         if self.slots is None:
             assert self.steps is not None  # set by finish

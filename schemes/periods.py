@@ -1,16 +1,19 @@
-"""What a loop costs that is reversed period by period, in closed form."""
+"""What a loop costs that is reversed stretch by stretch, in closed form."""
 
 from __future__ import annotations
 
-from checkpointer.schemes.binomial import advances, stack_counts
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from checkpointer.schemes.binomial import advances, start_reads, writes
 from checkpointer.schemes.cost import Cost
 
 
 def cost_of_periods(steps: int, period: int, extra: int, *, level: int, placed: bool) -> Cost:
     """The cost of ``steps`` steps, told at the start, whose periods are reversed binomially, one after the other.
 
-    The last step is recorded; where it is a period of its own, the state before it is not stored. O(c * r) integer
-    operations for c slots and r repetitions, whatever the number of periods.
+    The last step is recorded; where it is a period of its own, the state before it is not stored. O(r) integer
+    operations for r repetitions, whatever the number of periods.
 
     Parameters
     ----------
@@ -30,34 +33,91 @@ def cost_of_periods(steps: int, period: int, extra: int, *, level: int, placed: 
     full = max(steps - 1, 0) // period
     last = steps - full * period
     starts = full + (last > 1 or steps == 1)
-    again = (
-        last if placed else max(last - 1, 0)
-    )  # what is left of the last period when its last step is reversed
-    writes, reads = stack_counts(again, extra + 1)
-    writes_full, reads_full = stack_counts(period, extra + 1) if full else ([0], [0])
+    # What is left of the last period when its last step is reversed: all, but for steps that the first sweep ran already.
+    again, ran = (last, max(last - 1, 0)) if placed else (max(last - 1, 0), 0)
+    one, end = _Within.of(period * (full > 0), extra + 1), _Within.of(again, extra + 1)
     # The first sweep's end is the first state that a placed period is reversed from; the others must read one.
-    start_reads = full * (1 + reads_full[0]) + sum(reads[:1]) + (again > 0 and not placed)
-    start_of_last = advances(again, extra + 1) - (max(last - 1, 0) if placed else 0)
-    extra_last, extra_full = len(writes[1:]), len(writes_full[1:])
-    written = sum(writes[1:]) + full * sum(writes_full[1:])
-    read = sum(reads[1:]) + full * sum(reads_full[1:])
-    peak = max(starts + extra_last, full + extra_full)
+    reads_of_starts = full * (1 + one.start_reads) + end.start_reads + (again > 0 and not placed)
+    written, read = full * one.writes + end.writes, full * one.reads + end.reads
+    peak = max(starts + end.held, full + one.held)
     if level == 0:
-        rows = [(written + starts, read + start_reads, peak)]
+        rows = [(written + starts, read + reads_of_starts, peak)]
     else:
-        rows = [(written, read, max(extra_last, extra_full)), *[(0, 0, 0)] * (level - 1)]
-        rows += [(starts, start_reads, starts)] * (steps > 0)
+        rows = [(written, read, max(one.held, end.held)), *[(0, 0, 0)] * (level - 1)]
+        rows += [(starts, reads_of_starts, starts)] * (steps > 0)
     by_level = list(zip(*rows, strict=True))
     return Cost(
         steps=steps,
-        advances=max(steps - 1, 0) + full * advances(period, extra + 1) + start_of_last,
+        advances=max(steps - 1, 0) - ran + full * one.advances + end.advances,
         reversals=steps,
         snapshots=written + starts,
-        restores=read + start_reads,
+        restores=read + reads_of_starts,
         discards=written + starts,
         tapes=0,
         peak=peak,
         writes=by_level[0],
         reads=by_level[1],
         peaks=by_level[2],
+    )
+
+
+class _Within(NamedTuple):
+    """A period that is reversed from its end: its advances, the reads of its start, and what its other snapshots take."""
+
+    advances: int
+    start_reads: int
+    writes: int
+    reads: int
+    held: int
+
+    @classmethod
+    def of(cls, length: int, slots: int) -> _Within:
+        at_start = start_reads(length, slots)
+        return cls(
+            advances(length, slots),
+            at_start,
+            max(writes(length, slots) - 1, 0),
+            max(length - 1, 0) - at_start,
+            max(min(slots, length - 1), 1) - 1,
+        )
+
+
+def cost_from(standing: Iterable[int], steps: int, slots: int, taken: int) -> Cost:
+    """The cost of ``steps`` steps, told at the start, that are reversed by `reverse_from` on one level.
+
+    Parameters
+    ----------
+    standing : iterable of int
+        The steps before which snapshots stand at the end of the first sweep, which recorded the last step.
+    steps : int
+        Steps of the loop.
+    slots : int
+        Snapshots that may be held at once.
+    taken : int
+        Snapshots that the first sweep wrote.
+
+    >>> cost_from([0, 4], 8, slots=2, taken=3).advances
+    14
+    """
+    starts = sorted(standing)
+    ends = [*starts, steps - 1][1:]
+    again = 0
+    peak = len(starts)
+    for below, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        length, free = end - start, slots - below
+        again += advances(length, free)
+        taken += max(writes(length, free) - 1, 0)
+        peak = max(peak, below + min(free, max(length - 1, 1)))
+    return Cost(
+        steps=steps,
+        advances=max(steps - 1, 0) + again,
+        reversals=steps,
+        snapshots=taken,
+        restores=max(steps - 1, 0),
+        discards=taken,
+        tapes=0,
+        peak=peak,
+        writes=(taken,),
+        reads=(max(steps - 1, 0),),
+        peaks=(peak,),
     )

@@ -36,7 +36,7 @@ class PlacedSchedule(Schedule):
         steps: int | None,
         slots: int | None,
         places: Iterable[tuple[int, int]],
-        level: Callable[[int], int] = lambda slot: 0,
+        level: Callable[[int], int] | None = None,
     ) -> None:
         super().__init__(steps, slots)
         self._places = places
@@ -55,16 +55,13 @@ class PlacedSchedule(Schedule):
                 yield Advance(position, step)
             if slot in self.standing:
                 yield Discard(slot)
-            yield Snapshot(step, slot, self._level(slot))
+            yield Snapshot(step, slot, self.level(slot))
             position = step
         yield from _run_out(position, last)
 
-    def reverse_sweep(self) -> Iterator[Action]:
-        """Binomial between the snapshots that stand, each slot on its level."""
-        for action in super().reverse_sweep():
-            if isinstance(action, Snapshot):
-                action = Snapshot(action.step, action.slot, self._level(action.slot))
-            yield action
+    def level(self, slot: int) -> int:
+        """The level of a slot."""
+        return 0 if self._level is None else self._level(slot)
 
 
 def _run_out(position: int, last: int | None) -> Iterator[Action]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 
 from checkpointer.errors import ScheduleError
 from checkpointer.schemes.actions import Action, Advance, Discard, Restore, Reverse, Snapshot
-from checkpointer.schemes.binomial import snapshot_steps
+from checkpointer.schemes.binomial import first_part
 
 
 def reverse_from(
-    standing: Mapping[int, int], end: int, slots: int, *, start: int = 0, taken: Collection[int] = ()
+    standing: dict[int, int],
+    end: int,
+    slots: int,
+    *,
+    start: int = 0,
+    taken: Collection[int] = (),
+    level: Callable[[int], int] | None = None,
 ) -> Iterator[Action]:
     """Reverse the steps end - 1, ..., start, binomially between the snapshots that stand.
 
@@ -20,8 +26,9 @@ def reverse_from(
 
     Parameters
     ----------
-    standing : mapping of int to int
-        The snapshots that stand: slot -> step. Those of ``end`` or later steps are discarded unused.
+    standing : dict of int to int
+        The snapshots that stand: slot -> step. It is kept up to date. Those of ``end`` or later steps are discarded
+        unused.
     end : int
         The number of steps to reverse.
     slots : int
@@ -30,6 +37,8 @@ def reverse_from(
         The last step to reverse.
     taken : collection of int
         Slots that hold something else, such as tapes.
+    level : function, optional
+        The level of a slot; 0 for all unless given.
 
     Raises
     ------
@@ -42,41 +51,51 @@ def reverse_from(
     [Restore(step=0, slot=0), Advance(start=0, stop=1), Reverse(step=1),
      Restore(step=0, slot=0), Discard(slot=0), Reverse(step=0)]
     """
-    stack = sorted((step, slot) for slot, step in standing.items())
-    most = len(taken) + max(end - start, len(standing))
-    empty = _empty_slots({*standing, *taken}, min(slots, most))
+    # Long loops spend their time here, most of it in making actions: so those that come again are kept.
+    discards = _Discards()
+    stack = [Restore(step, slot) for slot, step in sorted(standing.items(), key=lambda pair: pair[1])]
+    empty = _empty_slots({*standing, *taken}, min(slots, len(taken) + max(end - start, len(standing))))
+    last = end - 1
     while stack:
-        step, slot = stack[-1]
-        if step >= end:
-            yield Discard(slot)
+        restore = stack[-1]
+        position, slot = restore.step, restore.slot
+        if position <= last:
+            yield restore
+        if position >= last:  # used for the last time, or never: make room before the step's tape needs it
             stack.pop()
             empty.append(slot)
-            continue
-        yield Restore(step, slot)
-        if step == end - 1:  # used for the last time: make room before the step's tape needs it
-            yield Discard(slot)
-            stack.pop()
-            empty.append(slot)
+            del standing[slot]
+            yield discards[slot]
+            if position > last:
+                continue
         else:
-            yield from _advance_to(end - 1, stack, empty)
-        yield Reverse(end - 1)
-        end -= 1
-    if end > start:
-        raise ScheduleError(
-            f"step {end - 1} cannot be reversed: no snapshot of it or of an earlier step stands"
-        )
+            while 1 <= len(empty) < last - position - 1:
+                step = position + first_part(last - position + 1, len(empty) + 1)
+                slot = empty.pop()
+                yield Advance(position, step)
+                yield Snapshot(step, slot, level(slot) if level else 0)
+                stack.append(Restore(step, slot))
+                standing[slot] = position = step
+            if empty:  # enough of them for every state that is left
+                for step in range(position + 1, last):
+                    slot = empty.pop()
+                    yield Advance(position, step)
+                    yield Snapshot(step, slot, level(slot) if level else 0)
+                    stack.append(Restore(step, slot))
+                    standing[slot] = position = step
+            yield Advance(position, last)
+        yield Reverse(last)
+        last -= 1
+    if last >= start:
+        raise ScheduleError(f"step {last} cannot be reversed: no snapshot of it or of an earlier step stands")
 
 
-def _advance_to(last: int, stack: list[tuple[int, int]], empty: list[int]) -> Iterator[Action]:
-    """Advance from the restored top of the stack to ``last``, with snapshots on the way."""
-    position = stack[-1][0]
-    for step in snapshot_steps(position, last + 1, slots=1 + len(empty)):
-        slot = empty.pop()
-        yield Advance(position, step)
-        yield Snapshot(step, slot)
-        stack.append((step, slot))
-        position = step
-    yield Advance(position, last)
+class _Discards(dict[int, Discard]):
+    """The Discard of each slot."""
+
+    def __missing__(self, slot: int) -> Discard:
+        self[slot] = discard = Discard(slot)
+        return discard
 
 
 def _empty_slots(standing: Collection[int], slots: int) -> list[int]:

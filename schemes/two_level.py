@@ -73,7 +73,7 @@ class TwoLevel(Scheme):
         return self.in_memory(min(steps, self.period)), -(-steps // self.period)
 
     def closed_cost(self, steps: int) -> Cost:
-        """What a loop of ``steps`` steps costs, in O(c * r) integer operations for c slots and r repetitions."""
+        """What a loop of ``steps`` steps costs, at once."""
         return cost_of_periods(self.known_length(steps), self.period, self.snapshots, level=1, placed=True)
 
     def in_memory(self, length: int) -> int:
@@ -96,9 +96,9 @@ class _TwoLevelSchedule(PlacedSchedule):
         end = self.steps - self.recorded
         if self.recorded:
             yield Reverse(end)
-        on_disk = {step: slot for slot, step in self.standing.items() if self._level(slot)}
+        on_disk = {step: slot for slot, step in self.standing.items() if self.level(slot)}
         period = {
-            slot: step for slot, step in self.standing.items() if not self._level(slot)
+            slot: step for slot, step in self.standing.items() if not self.level(slot)
         }  # all of the last one
         for start in sorted(on_disk, reverse=True):
             period[on_disk[start]] = start

@@ -13,7 +13,10 @@ import pytest
 
 from checkpointer import (
     Auto,
+    DiskRevolve,
     HDF5Storage,
+    HRevolve,
+    Level,
     MemoryStorage,
     Multistage,
     Online,
@@ -206,14 +209,17 @@ def test_gradients_are_those_of_snapshots_in_memory(program, name, scheme, u, tm
             assert len(file) == 2 * (1 + 4)
 
 
-LEVELS = [Multistage(2, 3), Multistage(0, 4), TwoLevel(3, 2), Auto("20 MB", disk="20 MB")]
+LEVELS = [
+    *(Multistage(2, 3), Multistage(0, 4), HRevolve(Level(2), Level(3, 2.0, 1.0)), DiskRevolve(1)),
+    *(TwoLevel(3, 2), Auto("20 MB", disk="20 MB")),
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_with_snapshots_on_two_levels(program, name):
     function = getattr(program.rewritten, name)
-    for u, scheme in zip(INPUTS * 2, LEVELS, strict=True):
-        if name == "leaving" and isinstance(scheme, Multistage):
+    for u, scheme in zip(INPUTS * 3, LEVELS, strict=True):
+        if name == "leaving" and not scheme.online:
             continue  # a ``while`` loop
         value, gradient = value_and_grad(function)(u, scheme_for(name, Revolve(3)))
         storages = (

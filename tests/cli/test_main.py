@@ -4,7 +4,11 @@ import pytest
 
 from checkpointer.version import VERSION
 
-COMMANDS = ["rewrite", "run", "show"]  # lint has exit codes of its own: test_lint.py
+COMMANDS = [
+    "rewrite",
+    "run",
+    "show",
+]  # what takes a file, but lint, which has exit codes of its own: test_lint.py
 
 
 @pytest.mark.parametrize(
@@ -18,11 +22,11 @@ def test_version(checkpointer, program):
 def test_help_names_every_command(checkpointer):
     finished = checkpointer("--help")
     assert finished.returncode == 0
-    for command in [*COMMANDS, "lint"]:
+    for command in [*COMMANDS, "lint", "plan"]:
         assert f"\n  {command} " in finished.stdout
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "lint"])
+@pytest.mark.parametrize("command", [*COMMANDS, "lint", "plan"])
 def test_every_command_shows_an_example(checkpointer, command):
     finished = checkpointer(command, "--help")
     assert finished.returncode == 0

@@ -50,7 +50,7 @@ def test_the_table_of_schemes():
 
 
 def test_all_commands_are_mentioned(checkpointer):
-    for command in ("lint", "rewrite", "run", "show"):
+    for command in ("lint", "plan", "rewrite", "run", "show"):
         assert f"`checkpointer {command} " in README
 
 

@@ -35,12 +35,10 @@ def test_positional_patterns():
 
 
 @pytest.mark.parametrize("kind", get_args(Action))
-def test_actions_are_small_immutable_values(kind):
+def test_actions_are_small_values(kind):
     numbers = range(len(dataclasses.fields(kind)))
     action = kind(*numbers)
     assert action == kind(*numbers)
     assert hash(action) == hash(kind(*numbers))
     assert not hasattr(action, "__dict__")
     assert kind.__doc__.startswith("Is read as: ")
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(action, dataclasses.fields(kind)[0].name, 3)

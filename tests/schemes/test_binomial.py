@@ -3,11 +3,12 @@
 import math
 from functools import cache
 
+import numpy as np
 import pytest
 
 from checkpointer.errors import ArgumentError
-from checkpointer.schemes import Online, Periodic, Revolve, StoreAll, advances, simulate
-from checkpointer.schemes.binomial import beta, repetitions
+from checkpointer.schemes import Multistage, Online, Periodic, Revolve, StoreAll, TwoLevel, advances, simulate
+from checkpointer.schemes.binomial import beta, first_part, repetitions, stack_counts, start_reads, writes
 
 # (n, c): plain forward steps and snapshots written, from independent implementations (algorithms.md).
 REFERENCE = {
@@ -53,17 +54,77 @@ def test_longer_references(n, c, total):
     assert advances(n, c) == simulate(Revolve(c), n).advances == total
 
 
-@pytest.mark.parametrize("c", range(1, 11))
-def test_revolve_is_optimal_in_advances_and_then_in_snapshots(c):
-    for n in range(1, 61):
+LONGEST, MOST = 400, 25
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """Fewest advances, and then snapshots written after the first: [c, n], by trying every split."""
+    steps = np.arange(LONGEST + 1)
+    taken, written = np.zeros((2, MOST + 1, LONGEST + 1), dtype=np.int64)
+    taken[1] = steps * (steps - 1) // 2
+    for c in range(2, MOST + 1):
+        for n in range(2, LONGEST + 1):
+            i = steps[1:n]
+            costs = np.append(i + taken[c, i] + taken[c - 1, n - i], taken[1, n])
+            writes = np.append(1 + written[c, i] + written[c - 1, n - i], 0)
+            taken[c, n] = costs.min()
+            written[c, n] = writes[costs == costs.min()].min()
+    return taken, written
+
+
+def test_the_tables_are_those_of_the_plain_recurrence(tables):
+    for c in (1, 2, 4, 7):
+        for n in range(1, 41):
+            assert (tables[0][c, n], tables[1][c, n]) == fewest(n, c)
+
+
+def test_closed_forms_solve_the_recurrence(tables):
+    for c in range(1, MOST + 1):
+        assert [advances(n, c) for n in range(LONGEST + 1)] == tables[0][c].tolist()
+        assert [writes(n, c) - 1 for n in range(1, LONGEST + 1)] == tables[1][c, 1:].tolist()
+
+
+@pytest.mark.parametrize("c", range(1, MOST + 1))
+def test_revolve_is_optimal_in_advances_and_then_in_snapshots(tables, c):
+    """Executed, for every c, at lengths that fall on all sides of the blocks; up to 60 steps at every length."""
+    for n in [*range(1, 61 if c < 8 else 30), *range(61 + c, LONGEST, 47), LONGEST]:
         cost = simulate(Revolve(c), n)
-        assert (cost.advances, cost.snapshots - 1) == fewest(n, c), n
+        assert (cost.advances, cost.snapshots - 1) == (tables[0][c, n], tables[1][c, n]), n
 
 
-@pytest.mark.parametrize("c", [1, 2, 3, 5, 8, 20, 150])
-def test_closed_form_solves_the_recurrence(c):
-    for n in range(1, 151):
-        assert advances(n, c) == fewest(n, c)[0], n
+@pytest.mark.parametrize("c", range(1, MOST + 1))
+def test_every_action_splits_optimally(tables, c):
+    """At all n <= 400: the first part that Revolve takes is one that the recurrence takes, advances and writes."""
+    taken, written = tables
+    for n in range(2, LONGEST + 1):
+        slots = min(c, n - 1)
+        if slots > 1:
+            i = first_part(n, slots)
+            assert i + taken[c, i] + taken[c - 1, n - i] == taken[c, n], n
+            assert 1 + written[c, i] + written[c - 1, n - i] == written[c, n], n
+
+
+@pytest.mark.parametrize(("n", "c"), [(10**5, 3), (123_457, 40), (10**6, 1000), (10**12, 7), (10**15, 500)])
+def test_far_beyond_the_first_split_is_optimal(n, c):
+    i = first_part(n, c)
+    assert advances(n, c) == i + advances(i, c) + advances(n - i, c - 1)
+    assert writes(n, c) == writes(i, c) + writes(n - i, c - 1)
+    for other in (i - 1, i + 1, n // 2, 1, n - 1):
+        assert advances(n, c) <= other + advances(other, c) + advances(n - other, c - 1)
+
+
+@pytest.mark.parametrize(("n", "c"), [(5000, 3), (20_000, 12), (30_000, 200)])
+def test_long_schedules_cost_what_the_closed_form_says(n, c):
+    cost = simulate(Revolve(c), n)
+    assert (cost.advances, cost.snapshots) == (advances(n, c), writes(n, c))
+
+
+def test_reads_of_the_initial_state():
+    for c in range(1, 13):
+        for n in range(1, 150):
+            assert start_reads(n, c) == stack_counts(n, c)[1][0]
+    assert start_reads(0, 3) == 0
 
 
 def test_one_snapshot_is_quadratic():
@@ -96,7 +157,11 @@ def test_advances_refuses(n, c):
         advances(n, c)
 
 
-@pytest.mark.parametrize("scheme", [Revolve(5), Online(5), Periodic(5), StoreAll()])
+@pytest.mark.parametrize(
+    "scheme",
+    [Revolve(5), Online(5), Periodic(5), Periodic(period=3), TwoLevel(5, 2), Multistage(2, 3), StoreAll()],
+    ids=repr,
+)
 def test_the_first_sweep_leaves_snapshots(scheme):
     """A first sweep that stores nothing would let every gradient pay n steps more."""
     schedule = scheme.schedule(15)

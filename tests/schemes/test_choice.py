@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from checkpointer.errors import ArgumentError
-from checkpointer.schemes import Measurement, Mixed, Multistage, Online, Revolve, simulate
+from checkpointer.schemes import HRevolve, Level, Measurement, Mixed, Online, Revolve, simulate
 from checkpointer.schemes.choice import choose
 
 MB = 10**6
@@ -63,9 +63,14 @@ def test_a_disk_is_used_if_it_is_quicker_than_computing():
 
 
 def test_the_initial_state_stands_in_memory_whatever_the_scheme():
-    choice = choose(LOOP, 10**6, 46 * MB, 300 * MB)  # too long for all but closed forms
-    assert choice.scheme == Multistage(9, 100)
+    choice = choose(LOOP, 10**6, 46 * MB, 300 * MB)
+    assert choice.scheme == HRevolve(Level(9), Level(100, write=0.4, read=0.6))
     assert choice.memory <= 46 * MB
+    free = replace(LOOP, write=(0.001, 0.0), read=(0.001, 0.0))
+    assert (
+        choose(free, 10**6, 46 * MB, 300 * MB).seconds
+        <= choose(LOOP, 10**6, 109 * 2 * MB + 28 * MB, 0).seconds * 1.01
+    )
 
 
 def test_loops_of_unknown_length_are_checkpointed_online():

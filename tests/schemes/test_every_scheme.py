@@ -89,6 +89,24 @@ def test_longer_loops(kind, snapshots, steps, data):
     assert cost.discards == cost.snapshots
 
 
+@given(
+    scheme=st.one_of(
+        st.builds(TwoLevel, st.integers(1, 60), st.integers(0, 20)),
+        st.builds(Multistage, st.integers(1, 20), st.integers(0, 20)),
+        st.builds(lambda period: Periodic(period=period), st.integers(1, 60)),
+    ),
+    steps=st.integers(0, 300),
+    data=st.data(),
+)
+def test_longer_loops_with_stages(scheme, steps, data):
+    end = data.draw(st.none() | st.integers(0, steps))
+    known = simulate(scheme, steps, ends_after=end)
+    assert known.reversals == (steps if end is None else end)
+    assert all(most <= limit for most, limit in zip(known.peaks, scheme.slots_by_level(steps), strict=False))
+    if scheme.online:
+        assert simulate(scheme, steps, length_known=False, ends_after=end).reversals == known.reversals
+
+
 @pytest.mark.parametrize("scheme", ALL_SCHEMES, ids=repr)
 def test_snapshots_beyond_the_end_are_discarded(scheme):
     """An iterator that ends too soon does so after the snapshot before the step that never came."""
@@ -143,6 +161,22 @@ def test_a_million_steps_are_reversed():
 def test_predicted_costs_are_those_of_the_executed_schedule(scheme):
     for steps in (*range(41), 200, 365):
         assert predict(scheme, steps) == simulate(scheme, steps), steps
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        *[Periodic(10), Periodic(period=10**6), TwoLevel(10**5, 100), TwoLevel(10**10, 10**10)],
+        *[Multistage(100, 900), Revolve(1000), StoreAll()],
+    ],
+    ids=repr,
+)
+def test_a_billion_steps_are_planned_at_once(scheme):
+    cost = predict(scheme, 10**9)
+    assert cost.reversals == 10**9
+    assert 10**9 - 1 <= cost.advances < 6 * 10**9
+    assert cost.peak <= scheme.slots(10**9)
+    assert sum(cost.writes) == cost.snapshots == cost.discards
 
 
 def test_an_absurd_number_of_snapshots_costs_no_memory():
