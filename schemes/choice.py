@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from checkpointer.errors import ArgumentError
 from checkpointer.schemes.base import Scheme
 from checkpointer.schemes.cost import Cost
-from checkpointer.schemes.hrevolve import HRevolve, Level
 from checkpointer.schemes.measurement import Measurement
 from checkpointer.schemes.mixed import Mixed
-from checkpointer.schemes.multistage import Multistage
 from checkpointer.schemes.online import Online
-from checkpointer.schemes.revolve import Revolve
-from checkpointer.schemes.simulator import predict
+from checkpointer.schemes.planning import Budget, Candidate, considered
 from checkpointer.schemes.sizes import show_size
 
 
@@ -66,11 +63,8 @@ def choose(measured: Measurement, steps: int | None, memory: int, disk: int) -> 
         )
     if steps is None:
         return _unknown(measured, snapshots, on_disk)
-    choices = [
-        _predicted(measured, steps, scheme)
-        for scheme in _candidates(measured, steps, memory, snapshots, on_disk)
-    ]
-    return min(choices, key=lambda choice: (choice.seconds, choice.memory, choice.disk))
+    budget = _budget(measured, steps, memory, snapshots, on_disk)
+    return min(_choices(measured, budget), key=lambda choice: (choice.seconds, choice.memory, choice.disk))
 
 
 def _fitting(measured: Measurement, memory: int, each: int) -> int:
@@ -79,30 +73,38 @@ def _fitting(measured: Measurement, memory: int, each: int) -> int:
     return 0 if room < 0 else 1 + room // max(each, 1)
 
 
-def _candidates(
-    measured: Measurement, steps: int, memory: int, snapshots: int, on_disk: int
-) -> Iterator[Scheme]:
-    most = steps - 1
-    yield Revolve(min(snapshots, most))
-    kept = _fitting(measured, memory, max(measured.snapshot_bytes, measured.tape_bytes)) - 1
-    if kept > 0:
-        yield Mixed(min(kept, most))
-    in_memory = snapshots - 1  # the initial state stands in memory, whatever the scheme would do with it
-    if on_disk < 1 or in_memory < 1 or snapshots >= most:
-        return
-    on_disk = min(on_disk, most)
-    yield Multistage(in_memory, on_disk)
-    step = max(measured.step, 1e-9)
-    disk = Level(on_disk, write=measured.write[1] / step, read=measured.read[1] / step)
-    yield HRevolve(Level(in_memory), disk)
+def _budget(measured: Measurement, steps: int, memory: int, snapshots: int, on_disk: int) -> Budget:
+    return Budget(
+        steps=steps,
+        snapshots=snapshots,
+        disk_snapshots=on_disk,
+        # beside the initial state, which has been stored already
+        mixed_slots=_fitting(measured, memory, max(measured.snapshot_bytes, measured.tape_bytes)) - 1,
+        step=max(measured.step, 1e-9),
+        write=measured.write[-1],
+        read=measured.read[-1],
+    )
 
 
-def _predicted(measured: Measurement, steps: int, scheme: Scheme) -> Choice:
-    cost = predict(scheme, steps)
+def _choices(measured: Measurement, budget: Budget) -> Iterator[Choice]:
+    """What fits into the budget, at the measured prices."""
+    kinds = {"Revolve": budget, "Mixed": budget}
+    if 1 < budget.snapshots < budget.steps - 1:
+        # the initial state has been stored in memory, whatever the scheme would do with it
+        beside = replace(budget, snapshots=budget.snapshots - 1)
+        kinds |= {"Multistage": beside, "HRevolve": beside}
+    for name, within in kinds.items():
+        candidate = considered(name, within)
+        if isinstance(candidate, Candidate):
+            yield _priced(measured, candidate)
+
+
+def _priced(measured: Measurement, candidate: Candidate) -> Choice:
+    cost = candidate.cost
     seconds = cost.seconds(
         step=measured.step, reverse=measured.reverse, write=measured.write, read=measured.read
     )
-    return Choice(scheme, *_bytes(measured, scheme, cost.peaks), seconds, cost)
+    return Choice(candidate.scheme, *_bytes(measured, candidate.scheme, cost.peaks), seconds, cost)
 
 
 def _unknown(measured: Measurement, snapshots: int, on_disk: int) -> Choice:

@@ -12,6 +12,8 @@ from checkpointer.schemes.periods import cost_from
 from checkpointer.schemes.placed import PlacedSchedule
 from checkpointer.schemes.placement import places
 
+_PLACED = 100_000
+
 
 @dataclass(frozen=True, repr=False)
 class Online(Scheme):
@@ -91,8 +93,13 @@ class Online(Scheme):
         memory = min(self.snapshots, steps)
         return (memory, self.slots(steps) - memory) if self.disk_snapshots else (memory,)
 
-    def closed_cost(self, steps: int) -> Cost:
-        """What a loop of ``steps`` steps costs: its snapshots are placed, but not the ones of the way back."""
-        schedule = self.schedule(self.known_length(steps))
+    def closed_cost(self, steps: int) -> Cost | None:
+        """What a loop of ``steps`` steps costs: its snapshots are placed, but not the ones of the way back.
+
+        None for more than 100 000 steps, and with a disk.
+        """
+        if self.known_length(steps) > _PLACED or self.disk_snapshots:
+            return None
+        schedule = self.schedule(steps)
         taken = sum(isinstance(action, Snapshot) for action in schedule.forward())
         return cost_from(schedule.standing.values(), steps, self.snapshots, taken)
