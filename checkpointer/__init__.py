@@ -32,7 +32,7 @@ from checkpointer.schemes import (
     StoreAll,
     TwoLevel,
 )
-from checkpointer.storage import MemoryStorage, Storage, TieredStorage
+from checkpointer.storage import HDF5Storage, MemoryStorage, Storage, TieredStorage
 from checkpointer.transform import transform
 from checkpointer.version import VERSION as __version__
 
@@ -42,6 +42,7 @@ __all__ = [
     "CheckpointerError",
     "DiskRevolve",
     "FromCheckpointSchedules",
+    "HDF5Storage",
     "HRevolve",
     "Level",
     "MemoryStorage",

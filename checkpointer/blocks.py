@@ -122,6 +122,10 @@ class Known:
             return [None] * count
         return self.blocks(array)
 
+    def forget(self, array: Array) -> None:
+        """Something is about to be written to this array that is in no block."""
+        self._entries.pop(id(array), None)
+
     def forget_others(self, arrays: Iterable[Array]) -> None:
         """Keep only what is known of these arrays."""
         self._entries = {

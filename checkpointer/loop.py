@@ -133,7 +133,9 @@ class Loop:
     def save(self, step: int, slot: int, level: int) -> None:
         """Store the state before ``step`` on a level of the storage."""
         self.state.begin(step)
-        self.session.save(slot, capture(self.state, self.known), level)
+        live = self.session.copies(level)
+        snapshot = capture(self.state, self.known, step=step, live=live)
+        self.session.save(slot, snapshot if live else snapshot.loosened(), level)
 
     def restore(self, step: int, slot: int) -> None:
         """Make the live objects what they were before ``step``."""

@@ -1,7 +1,22 @@
 """Storage: snapshots in, snapshots out."""
 
 from checkpointer.storage.base import Session, Storage
+from checkpointer.storage.hdf5 import HDF5Session, HDF5Storage
 from checkpointer.storage.memory import MemorySession, MemoryStorage
+from checkpointer.storage.portable import Content, Fill, Frame, Portable
 from checkpointer.storage.tiered import TieredSession, TieredStorage
 
-__all__ = ["MemorySession", "MemoryStorage", "Session", "Storage", "TieredSession", "TieredStorage"]
+__all__ = [
+    "Content",
+    "Fill",
+    "Frame",
+    "HDF5Session",
+    "HDF5Storage",
+    "MemorySession",
+    "MemoryStorage",
+    "Portable",
+    "Session",
+    "Storage",
+    "TieredSession",
+    "TieredStorage",
+]

@@ -43,7 +43,8 @@ class Session(ABC):
     def load(self, key: int) -> object:
         """The snapshot under ``key``, which stays there.
 
-        The caller does not change it: it may be the very object that was saved.
+        The caller does not change it: it may be the very object that was saved. It is good until the key is discarded:
+        a storage outside of memory may read the large parts of it only when they are used.
 
         Raises
         ------
@@ -83,6 +84,18 @@ class Session(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def kinds(self) -> tuple[type[Session], ...]:
+        """What keeps the snapshots of each level."""
+        return (type(self),)
+
+    def copies(self, level: int = 0) -> bool:
+        """Whether `save` on this level has copied all that a snapshot shows before it returns.
+
+        Then a snapshot need not hold copies of the program's arrays: it may show the live ones.
+        """
+        return False
 
     @abstractmethod
     def _save(self, key: int, snapshot: object, level: int) -> None: ...

@@ -68,8 +68,18 @@ class TieredSession(Session):
             self._close()
             raise
 
+    @property
+    def kinds(self) -> tuple[type[Session], ...]:
+        return tuple(map(type, self._sessions))
+
+    def copies(self, level: int = 0) -> bool:
+        return self._at(level).copies()
+
+    def _at(self, level: int) -> Session:
+        return self._sessions[min(level, len(self._sessions) - 1)]
+
     def _save(self, key: int, snapshot: object, level: int) -> None:
-        session = self._sessions[min(level, len(self._sessions) - 1)]
+        session = self._at(level)
         session.save(key, snapshot)
         self._of[key] = session
 

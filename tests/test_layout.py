@@ -124,13 +124,28 @@ def test_the_runtime_does_not_import_the_commands():
                 assert path.name == "__main__.py", f"{path} imports {name}"
 
 
+def test_only_the_storage_knows_of_hdf5():
+    for package, path in SOURCES:
+        for name, _ in imports(path):
+            assert not is_in(name, "h5py") or package == "checkpointer.storage", f"{path} imports {name}"
+
+
 @pytest.mark.parametrize(
-    "name", ["checkpointer", "checkpointer.hook", "checkpointer.numpy", "checkpointer.runtime"]
+    "name",
+    [
+        "checkpointer",
+        "checkpointer.hook",
+        "checkpointer.numpy",
+        "checkpointer.runtime",
+        "checkpointer.storage",
+    ],
 )
 def test_import_is_light(name):
     """Neither the rewriter nor the commands nor optional packages are loaded before they are needed."""
     heavy = [*OPTIONAL, "checkpointer.transforms", "checkpointer.cli"]
-    program = f"import sys, {name}; print(*[name for name in {heavy} if name in sys.modules])"
+    program = (
+        f"import sys, {name}; checkpointer.HDF5Storage(); print(*[n for n in {heavy} if n in sys.modules])"
+    )
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
     )

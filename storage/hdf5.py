@@ -1,0 +1,271 @@
+"""Snapshots in an HDF5 file, which any tool for such files can read.
+
+In the file, each session has a group ``loop-1``, ``loop-2``, and so on. In it, each slot of the schedule has a group
+``slot-0``, ... with the attributes ``step``, ``written`` (the time, UTC) and ``standing``: a snapshot that was discarded
+stays readable until the slot is used again. Its subgroup ``state`` has a dataset for each array, and for each number and
+text, named after the program's variables. What has not changed since an earlier snapshot is a hard link to its dataset.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Container, Mapping
+from dataclasses import KW_ONLY, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from checkpointer.errors import ArgumentError, StorageError
+from checkpointer.storage.base import Session, Storage
+from checkpointer.storage.hdf5_datasets import Dataset, create, set_attribute
+from checkpointer.storage.hdf5_files import SnapshotFile, shared_file, temporary_file
+from checkpointer.storage.portable import Content, Frame, Portable
+
+COMPRESSIONS = (None, "gzip", "lzf")
+_TEXT = 200
+"""Characters of a text variable that are written."""
+
+
+@dataclass(frozen=True, repr=False)
+class HDF5Storage(Storage):
+    """Keep the contents of snapshots in an HDF5 file.
+
+    Only what is small stays in memory: which object is bound to which name. Nothing is pickled.
+
+    Parameters
+    ----------
+    path : str or path, optional
+        A file that is kept after the run, to look into. It must not exist, unless an earlier loop of the same process made
+        it; all loops of a process that have this path share the file. Every process needs a path of its own. Without
+        a path, each run of a loop has a temporary file, which is gone at the end, whatever happens.
+    folder : str or path, optional
+        Where the temporary file is made, instead of the system's usual place.
+    compression : "gzip" or "lzf", optional
+        Compress the arrays, without loss. It saves disk space, and takes much longer than the writing.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument is none of these, or both path and folder are given.
+
+    >>> HDF5Storage("run.h5")
+    HDF5Storage('run.h5')
+    """
+
+    path: str | os.PathLike[str] | None = None
+    _: KW_ONLY
+    folder: str | os.PathLike[str] | None = None
+    compression: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("path", "folder"):
+            object.__setattr__(self, name, _checked_path(name, getattr(self, name)))
+        if self.path is not None and self.folder is not None:
+            raise ArgumentError(
+                "HDF5Storage: path names a file that is kept and folder a place for a temporary one: give one of them"
+            )
+        if self.compression not in COMPRESSIONS:
+            raise ArgumentError(
+                f'HDF5Storage: compression must be None, "gzip" or "lzf", but is {self.compression!r}'
+            )
+
+    def session(self) -> Session:
+        """A new, empty session for one run of one loop.
+
+        Raises
+        ------
+        StorageError
+            If the file cannot be made, or is another's; or if h5py is not installed.
+        """
+        if self.path is not None:
+            file = shared_file(os.fspath(self.path))
+        else:
+            file = temporary_file(None if self.folder is None else os.fspath(self.folder))
+        return HDF5Session(file, self.compression)
+
+    def __repr__(self) -> str:
+        path = [] if self.path is None else [repr(self.path)]
+        rest = [f"{key}={value!r}" for key in ("folder", "compression") if (value := getattr(self, key))]
+        return f"HDF5Storage({', '.join(path + rest)})"
+
+
+def _checked_path(name: str, value: object) -> str | None:
+    if value is None:
+        return None
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str) or not text:
+        raise ArgumentError(f"HDF5Storage: {name} must be a path, such as 'snapshots.h5', but is {value!r}")
+    return text
+
+
+class HDF5Session(Session):
+    """A group of a file, and what is kept in memory of its snapshots."""
+
+    def __init__(self, file: SnapshotFile, compression: str | None) -> None:
+        super().__init__()
+        self._release = weakref.finalize(self, file.release)  # also of a loop that is never reversed
+        self._file = file
+        self._compression = compression
+        self._slots: dict[int, _Slot] = {}
+        self._latest: dict[str, Dataset] = {}
+        with file.errors("begin the snapshots of a loop", 0):
+            self._group = file.new_group()
+
+    def copies(self, level: int = 0) -> bool:
+        return True
+
+    def _save(self, key: int, snapshot: object, level: int) -> None:
+        if not isinstance(snapshot, Portable):
+            raise StorageError(f"HDF5Storage keeps snapshots of loops only, not {snapshot!r}")
+        self._file.check()
+        contents = _named(snapshot)
+        size = sum(content.nbytes for content in contents.values())
+        with self._file.errors("save a snapshot", size):
+            slot = self._slots.get(key)
+            if slot is None:
+                slot = self._slots[key] = _Slot(self._group.create_group(f"slot-{key}"), self._compression)
+            slot.write(contents, self._latest)
+            slot.stamp(-1 if snapshot.step is None else snapshot.step)
+            self._file.settle()
+        slot.frame = snapshot.emptied()
+
+    def _load(self, key: int) -> object:
+        slot = self._slots[key]
+        frame, age = slot.frame, slot.age
+        assert frame is not None
+
+        def fill(number: int, array: NDArray[Any]) -> None:
+            if slot.age != age:
+                raise StorageError(f"the snapshot under key {key} was discarded after it was loaded")
+            self._file.check()
+            with self._file.errors("load a snapshot", array.nbytes):
+                slot.arrays[number].read(array)
+
+        return frame.filled(fill)
+
+    def _discard(self, key: int) -> None:
+        with self._file.errors("discard a snapshot", 0):
+            self._slots[key].retire()
+
+    def _close(self) -> None:
+        for slot in self._slots.values():
+            slot.age += 1
+        self._slots.clear()
+        self._latest.clear()
+        self._release()
+
+
+def _named(snapshot: Portable) -> dict[str, Content]:
+    """The arrays of a snapshot, in order, by names that differ and are valid in HDF5; then its numbers and texts."""
+    contents: dict[str, Content] = {}
+    for content in snapshot.arrays():
+        contents[_valid(content.name, contents)] = content
+    for name, value in snapshot.numbers():
+        array = np.asarray(_short(value))
+        contents[_valid(name, contents)] = Content(name, array.shape, array.dtype, (array,))
+    return contents
+
+
+def _short(value: Any) -> Any:
+    """What can be written of a number or text: a long text is cut, and an integer of more than 64 bits becomes a text."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        value = str(value)
+    return value[:_TEXT].encode("utf-8", "replace") if isinstance(value, str) else value
+
+
+def _valid(name: str, taken: Container[str]) -> str:
+    """The name, or one like it, such that HDF5 allows it and it is not taken."""
+    name = name.encode("utf-8", "replace").decode().replace("/", "|").replace("\0", "")
+    if name in ("", "."):
+        name += "_"
+    new, number = name, 2
+    while new in taken:
+        new, number = f"{name}~{number}", number + 1
+    return new
+
+
+class _Slot:
+    """The group of one slot.
+
+    Attributes
+    ----------
+    arrays : list of Dataset
+        The datasets of the snapshot that stands in it, in the order of its arrays.
+    frame : Frame or None
+        The rest of that snapshot.
+    age : int
+        How many snapshots of this slot were discarded.
+    """
+
+    def __init__(self, group: Any, compression: str | None) -> None:
+        self.arrays: list[Dataset] = []
+        self.frame: Frame | None = None
+        self.age = 0
+        self._state = group.create_group("state")
+        self._compression = compression
+        self._descriptor = group.file.id.get_vfd_handle()
+        self._datasets: dict[str, Dataset] = {}
+        self._group = group
+        group.attrs.update(step=np.int64(-1), written=_now(), standing=np.False_)
+
+    def write(self, contents: Mapping[str, Content], latest: dict[str, Dataset]) -> None:
+        """Let the group have these arrays; ``latest`` are the datasets that were written last under the same names."""
+        for name in self._datasets.keys() - contents.keys():
+            self._unlink(name)
+        self.arrays = []
+        for name, content in contents.items():
+            dataset = self._unchanged(name, content, latest.get(name)) or self._put(name, content)
+            self.arrays.append(dataset)
+            latest[name] = dataset
+
+    def _unchanged(self, name: str, content: Content, last: Dataset | None) -> Dataset | None:
+        """The dataset that was written last, if it holds the array as it is."""
+        if last is None or not last.holds(content):
+            return None
+        if self._datasets.get(name) is not last:
+            self._unlink(name)
+            last.link(self._state, name)
+            self._datasets[name] = last
+        return last
+
+    def _put(self, name: str, content: Content) -> Dataset:
+        """A dataset with the array: the slot's own, if it has no other place (overwriting is much faster), or a new one."""
+        dataset = self._datasets.get(name)
+        if dataset is not None and len(dataset.places) == 1 and dataset.fits(content):
+            dataset.write(content)
+            return dataset
+        self._unlink(name)
+        dataset = self._datasets[name] = create(
+            self._state, name, content, self._compression, self._descriptor
+        )
+        try:
+            dataset.write(content)
+        except OSError:
+            dataset.give_up()
+            self._unlink(name)
+            raise
+        return dataset
+
+    def _unlink(self, name: str) -> None:
+        dataset = self._datasets.pop(name, None)
+        if dataset is not None:
+            dataset.unlink(self._state, name)
+
+    def stamp(self, step: int) -> None:
+        """Note the step that the snapshot belongs to, and the time."""
+        set_attribute(self._group, "step", np.int64(step))
+        set_attribute(self._group, "written", _now())
+        set_attribute(self._group, "standing", np.True_)
+
+    def retire(self) -> None:
+        """The snapshot is discarded: it can be read in the file until the slot is used again."""
+        self.frame = None
+        self.age += 1
+        set_attribute(self._group, "standing", np.False_)
+
+
+def _now() -> np.bytes_:
+    return np.bytes_(datetime.now(UTC).isoformat(timespec="microseconds"))

@@ -1,0 +1,284 @@
+"""The HDF5 files that snapshots are written to: who may use which, and what is said when the disk fails.
+
+A temporary file belongs to one session. Where the system allows it, its name is taken away as soon as it is open, so
+that nothing is left of it however the process ends. A file that the user named is shared by all sessions of one process,
+and kept; a file that this process did not make is never written to.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from checkpointer.errors import StorageError
+
+FORMAT = "checkpointer snapshots"
+VERSION = 1
+
+_lock = (
+    threading.RLock()
+)  # a session that is collected as garbage releases its file wherever the thread is just then
+_open: dict[str, SnapshotFile] = {}
+_made: dict[str, tuple[int, int, int]] = {}
+"""The files of this process's loops by their path: the process, and the file's identity."""
+
+
+class SnapshotFile:
+    """An open file.
+
+    Attributes
+    ----------
+    path : str
+        Where it is, or was made.
+    file : h5py.File
+    """
+
+    def __init__(self, path: str, file: Any, *, temporary: bool) -> None:
+        self.path = path
+        self.file = file
+        self.temporary = temporary
+        self.users = 1
+        self._failed = False
+        self._process = os.getpid()
+        self._identity = _identity(os.fstat(file.id.get_vfd_handle()))
+
+    @property
+    def folder(self) -> str:
+        """The folder it is in."""
+        return os.path.dirname(self.path) or "."
+
+    def new_group(self) -> Any:
+        """A group for one more session."""
+        number = len(self.file) + 1
+        return self.file.create_group(f"loop-{number}")
+
+    def check(self) -> None:
+        """Refuse to go on with a file that is no longer there, or in another process than the one that opened it."""
+        if os.getpid() != self._process:
+            raise StorageError(
+                f"{self.path} was opened before this process was forked: open the loop's storage in the process that runs it"
+            )
+        if self.temporary:
+            return
+        try:
+            same = _identity(os.stat(self.path)) == self._identity
+        except OSError as error:
+            raise StorageError(
+                f"{self.path} is lost ({error.strerror}): somebody removed it, or its disk is gone, while a loop used it;"
+                " run the program again, and keep the file until it has ended"
+            ) from error
+        if not same:
+            raise StorageError(
+                f"{self.path} is another file now: somebody replaced it while a loop was using it; run the program again,"
+                " with a path that nothing else writes to"
+            )
+
+    @contextmanager
+    def errors(self, task: str, size: int) -> Iterator[None]:
+        """Turn the errors of the disk into ones that say what was to be done, where, and what helps."""
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            self._failed = True
+            raise failed(task, size, self.folder, error) from error
+
+    def settle(self) -> None:
+        """Write HDF5's own data of a file that is kept, so that it can be read even if the process is killed."""
+        if not self.temporary:
+            self.file.flush()
+
+    def release(self) -> None:
+        """One session less uses it."""
+        with _lock:
+            if os.getpid() != self._process:
+                return  # it is the parent's
+            self.users -= 1
+            if self.users:
+                return
+            _open.pop(self.path, None)
+            if self.temporary:
+                self._close_and_forget()
+                return
+            try:
+                self.file.close()
+            except (OSError, RuntimeError) as error:
+                if self._failed:
+                    return  # and somebody was told
+                raise failed("close a file of snapshots", 0, self.folder, error) from error
+
+    def _close_and_forget(self) -> None:
+        try:
+            os.ftruncate(
+                self.file.id.get_vfd_handle(), 0
+            )  # a full disk has room again for what HDF5 writes at the end
+            self.file.close()
+        except (OSError, RuntimeError):
+            pass
+        if os.name != "posix":
+            _remove(self.path)
+
+
+def temporary_file(folder: str | None) -> SnapshotFile:
+    """A new file that nobody else can find."""
+    h5py = _h5py()
+    folder = tempfile.gettempdir() if folder is None else folder
+    try:
+        descriptor, path = tempfile.mkstemp(".h5", "checkpointer-", folder)
+        os.close(descriptor)
+    except OSError as error:
+        raise failed("make a temporary file", 0, folder, error) from error
+    try:
+        opened = SnapshotFile(path, _new(h5py, path), temporary=True)
+    except BaseException:
+        _remove(path)
+        raise
+    if os.name == "posix":
+        _remove(path)
+    return opened
+
+
+def shared_file(path: str) -> SnapshotFile:
+    """The file that the user named: new, or made by an earlier loop of this process."""
+    h5py = _h5py()
+    path = os.path.realpath(path)
+    with _lock:
+        opened = _open.get(path)
+        if opened is not None and opened._process == os.getpid():
+            opened.check()
+            opened.users += 1
+            return opened
+        file = _again(h5py, path) if os.path.lexists(path) else _first(h5py, path)
+        opened = _open[path] = SnapshotFile(path, file, temporary=False)
+        _made[path] = (os.getpid(), *opened._identity)
+        return opened
+
+
+def _first(h5py: Any, path: str) -> Any:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        raise _refusal(h5py, path) from None
+    except OSError as error:
+        raise failed(f"make the file {path}", 0, os.path.dirname(path), error) from error
+    try:
+        return _new(h5py, path)
+    except BaseException:
+        _remove(path)
+        raise
+
+
+def _again(h5py: Any, path: str) -> Any:
+    """Open a file of an earlier loop of this process again, and no other."""
+    if _made.get(path) != (os.getpid(), *_identity(os.stat(path))):
+        raise _refusal(h5py, path)
+    try:
+        return h5py.File(path, "r+", libver="v108", locking="best-effort", rdcc_nbytes=0)
+    except OSError as error:
+        if _number(error) in (errno.EAGAIN, errno.EACCES):
+            raise _refusal(h5py, path) from error
+        raise failed(f"open the file {path}", 0, os.path.dirname(path), error) from error
+
+
+def _new(h5py: Any, path: str) -> Any:
+    """Make an HDF5 file of an empty one of this process."""
+    try:
+        file = h5py.File(path, "w", libver="v108", locking="best-effort", rdcc_nbytes=0)
+        file.attrs["format"] = FORMAT
+        file.attrs["version"] = VERSION
+        file.flush()
+    except OSError as error:
+        raise failed(f"make the file {path}", 0, os.path.dirname(path), error) from error
+    return file
+
+
+def _refusal(h5py: Any, path: str) -> StorageError:
+    """Why a file that exists is left alone."""
+    try:
+        with h5py.File(path, "r", locking="best-effort") as file:
+            ours = file.attrs.get("format") == FORMAT
+    except OSError as error:
+        if _number(error) in (errno.EAGAIN, errno.EACCES) and os.access(path, os.R_OK):
+            return StorageError(
+                f"{path} is open in another process: give each process (and each MPI rank) a path of its own, or no path,"
+                " for a temporary file"
+            )
+        ours = False
+    if ours:
+        return StorageError(
+            f"{path} holds the snapshots of another run, which are never overwritten: remove it, or choose another path;"
+            " processes that run at the same time need one each"
+        )
+    return StorageError(
+        f"{path} exists and was not written by checkpointer, so it is left as it is: choose a path that is not in use"
+    )
+
+
+def failed(task: str, size: int, folder: str, error: BaseException) -> StorageError:
+    """What is said when the disk fails."""
+    number = _number(error)
+    reason = os.strerror(number) if number else str(error)
+    needed = f" of {_readable(size)}" if size else ""
+    text = f"cannot {task}{needed} in {folder or '.'}: {reason}"
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StorageError(
+            f"{text} ({_free(folder)}). Make room, choose a folder on another disk with HDF5Storage(folder=...), or give the"
+            " scheme fewer snapshots"
+        )
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        return StorageError(f"{text}. Make the folder first, or choose another one")
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StorageError(
+            f"{text}. Choose a folder that you may write to, with HDF5Storage(folder=...) or a path"
+        )
+    if number in (errno.EMFILE, errno.ENFILE):
+        return StorageError(
+            f"{text}. Raise the limit of open files (ulimit -n), or run fewer loops at the same time"
+        )
+    return StorageError(f"{text}. Look after the disk, or choose a folder on another one")
+
+
+def _free(folder: str) -> str:
+    try:
+        return f"{_readable(shutil.disk_usage(folder or '.').free)} are free there"
+    except OSError:
+        return "nothing is known about its free space"
+
+
+def _readable(size: int) -> str:
+    return f"{size / 1e6:.3g} MB" if size < 1e9 else f"{size / 1e9:.3g} GB"
+
+
+def _number(error: BaseException) -> int | None:
+    """The system's number of an error; HDF5 has it in its text only."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    found = re.search(r"errno = (\d+)", str(error))
+    return int(found[1]) if found else None
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def _h5py() -> Any:
+    try:
+        import h5py
+    except ImportError as error:
+        raise StorageError(
+            f"HDF5Storage needs h5py, which cannot be imported ({error}): pip install h5py"
+        ) from error
+    return h5py
