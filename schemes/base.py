@@ -109,9 +109,10 @@ class Schedule(ABC):
     slots : int or None
         As above.
     standing : dict of int to int
-        The snapshots that stand at the moment: slot -> step.
+        The snapshots that stand at the moment: slot -> step. An inherited `reverse_sweep` keeps its own account, and
+        leaves this empty.
     level_of : dict of int to int
-        Where they stand: slot -> level. Not kept by the inherited `reverse_sweep`.
+        Where they stand: slot -> level.
     tapes : dict of int to int
         The tapes that stand in slots: slot -> step.
     recorded : bool
@@ -176,7 +177,7 @@ class Schedule(ABC):
         left = self.steps - self.recorded
         slots = len(self.standing) if self.slots is None else self.slots
         level = None if type(self).level is Schedule.level else self.level
-        backward = reverse_from(self.standing, left, slots, level=level)
+        backward = reverse_from(dict(self.standing), left, slots, level=level)
         return chain([Reverse(left)], backward) if self.recorded else backward
 
     def forward(self) -> Iterator[Action]:
@@ -235,10 +236,11 @@ class Schedule(ABC):
         """
         self._enter("reverse", after=("finish",))
         actions = self.reverse_sweep()
-        if type(self).reverse_sweep is Schedule.reverse_sweep:
-            self.level_of.clear()
-            return iter(actions)  # which keeps `standing` up to date, and is quicker so
-        return self._tracked(actions)
+        if type(self).reverse_sweep is not Schedule.reverse_sweep:
+            return self._tracked(actions)
+        self.standing.clear()  # which nobody needs from here on; not to track the actions is quicker
+        self.level_of.clear()
+        return iter(actions)
 
     def _enter(self, stage: str, after: tuple[str, ...]) -> None:
         if self._stage not in after:

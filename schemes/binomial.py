@@ -137,8 +137,10 @@ def first_part(n: int, c: int) -> int:
     one, the fewest snapshots written: a part as short, or as long, as it may be where that leaves the number
     of writes minimal, and in between what the two shortest blocks of the rest leave over.
     """
-    if n == c + 1:
+    if n <= 2 * c:
         return 1
+    if 2 * n <= (c + 1) * (c + 2):  # r = 2, the case of most calls, without binomial coefficients
+        return min(c + 1, n - 2 * c + 1)
     r = repetitions(n, c)
     if n <= beta(c, r - 1) + beta(c - 2, r - 1):
         return beta(c, r - 2)

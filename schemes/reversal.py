@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from checkpointer.errors import ScheduleError
 from checkpointer.schemes.actions import Action, Advance, Discard, Restore, Reverse, Snapshot
@@ -10,7 +10,7 @@ from checkpointer.schemes.binomial import first_part
 
 
 def reverse_from(
-    standing: dict[int, int],
+    standing: Mapping[int, int],
     end: int,
     slots: int,
     *,
@@ -26,9 +26,8 @@ def reverse_from(
 
     Parameters
     ----------
-    standing : dict of int to int
-        The snapshots that stand: slot -> step. It is kept up to date. Those of ``end`` or later steps are discarded
-        unused.
+    standing : mapping of int to int
+        The snapshots that stand: slot -> step. Those of ``end`` or later steps are discarded unused.
     end : int
         The number of steps to reverse.
     slots : int
@@ -51,39 +50,38 @@ def reverse_from(
     [Restore(step=0, slot=0), Advance(start=0, stop=1), Reverse(step=1),
      Restore(step=0, slot=0), Discard(slot=0), Reverse(step=0)]
     """
-    # Long loops spend their time here, most of it in making actions: so those that come again are kept.
-    discards = _Discards()
     stack = [Restore(step, slot) for slot, step in sorted(standing.items(), key=lambda pair: pair[1])]
     empty = _empty_slots({*standing, *taken}, min(slots, len(taken) + max(end - start, len(standing))))
+    while stack and stack[-1].step >= end:
+        empty.append(stack.pop().slot)
+        yield Discard(empty[-1])
+    # Long loops spend their time below, most of it in making actions: no generator is nested in this one, what comes
+    # again is made once, and the most frequent cases come first.
+    discards = _Discards()
     last = end - 1
     while stack:
         restore = stack[-1]
-        position, slot = restore.step, restore.slot
-        if position <= last:
-            yield restore
-        if position >= last:  # used for the last time, or never: make room before the step's tape needs it
+        position = restore.step
+        yield restore
+        if position == last:  # used for the last time: make room before the step's tape needs it
             stack.pop()
-            empty.append(slot)
-            del standing[slot]
-            yield discards[slot]
-            if position > last:
-                continue
-        else:
-            while 1 <= len(empty) < last - position - 1:
-                step = position + first_part(last - position + 1, len(empty) + 1)
-                slot = empty.pop()
-                yield Advance(position, step)
-                yield Snapshot(step, slot, level(slot) if level else 0)
-                stack.append(Restore(step, slot))
-                standing[slot] = position = step
-            if empty:  # enough of them for every state that is left
-                for step in range(position + 1, last):
-                    slot = empty.pop()
-                    yield Advance(position, step)
-                    yield Snapshot(step, slot, level(slot) if level else 0)
-                    stack.append(Restore(step, slot))
-                    standing[slot] = position = step
-            yield Advance(position, last)
+            empty.append(restore.slot)
+            yield discards[restore.slot]
+            yield Reverse(last)
+            last -= 1
+            continue
+        between, room = last - position - 1, len(empty)
+        while room and between:
+            part = 1 if between <= 2 * room else first_part(between + 2, room + 1)
+            step = position + part
+            slot = empty.pop()
+            yield Advance(position, step)
+            yield Snapshot(step, slot, level(slot) if level else 0)
+            stack.append(Restore(step, slot))
+            position = step
+            between -= part
+            room -= 1
+        yield Advance(position, last)
         yield Reverse(last)
         last -= 1
     if last >= start:
