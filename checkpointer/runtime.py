@@ -16,7 +16,7 @@ from checkpointer.refusals import noted
 from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
 from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
 from checkpointer.state import State
-from checkpointer.storage import MemoryStorage, Storage, TieredStorage
+from checkpointer.storage import HDF5Storage, MemoryStorage, Storage, TieredStorage
 from checkpointer.tape import active
 
 
@@ -110,8 +110,12 @@ def _differentiated(
 
 def default_storage(scheme: Scheme) -> Storage:
     """Where the snapshots of a loop go whose mark names no storage: to memory, and what is planned for a disk to a disk."""
+    if isinstance(scheme, Auto) and scheme.storage is not None:
+        check_marker(scheme, scheme.storage, False)
+        assert isinstance(scheme.storage, Storage)
+        return scheme.storage
     if isinstance(scheme, Auto) and scheme.disk is not None:
-        return TieredStorage(MemoryStorage(), MemoryStorage())
+        return TieredStorage(MemoryStorage(), HDF5Storage())
     return MemoryStorage()
 
 

@@ -16,7 +16,7 @@ SHARE = 4
 """Without a budget, `Auto` takes one part in so many of the memory that is available when the loop begins."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Auto(Scheme):
     """Measure the state, a step, its reversal and the storage in the loop's first step; then choose scheme and counts.
 
@@ -34,6 +34,9 @@ class Auto(Scheme):
         loop begins.
     disk : int or str, optional
         Bytes on the storage's second level, or a size. None unless given.
+    storage : Storage, optional
+        Where the snapshots go, the same as the ``storage`` of a mark, which goes before it. Unless given, memory, and a
+        temporary HDF5 file for ``disk``.
 
     Raises
     ------
@@ -46,6 +49,7 @@ class Auto(Scheme):
 
     memory: int | str | None = None
     disk: int | str | None = None
+    storage: object = None
     online = True
 
     def __post_init__(self) -> None:
@@ -53,6 +57,10 @@ class Auto(Scheme):
             size = getattr(self, name)
             if size is not None:
                 object.__setattr__(self, name, parse_size(size, name, "Auto"))
+
+    def __repr__(self) -> str:
+        given = {name: getattr(self, name) for name in ("memory", "disk", "storage")}
+        return f"Auto({', '.join(f'{name}={value!r}' for name, value in given.items() if value is not None)})"
 
     def schedule(self, steps: int | None) -> AutoSchedule:
         """A new schedule for a loop of ``steps`` steps, or of a number that only its end will tell."""

@@ -21,6 +21,8 @@ from checkpointer.transforms.source import Report, Source
 COMMENT = re.compile(r"#\s*checkpointer\s*:\s*(?P<arguments>.*?)\s*$")
 OPTIONS = ("audit", "storage")
 """The keyword arguments of a mark besides the scheme."""
+BESIDE = ("HDF5Storage", "Level", "MemoryStorage", "TieredStorage")
+"""What a comment may name besides schemes without importing it."""
 _SHOWN = "`for ... in checkpointed(ITERABLE, SCHEME):` or `while checkpointed(CONDITION, SCHEME):`"
 
 
@@ -206,15 +208,17 @@ def _read_comment(
     root = callee
     while isinstance(root, ast.Attribute):
         root = root.value
-    if callee and isinstance(root, ast.Name) and scopes.resolve(root.id, scopes.home[loop]) is None:
-        if (root is not callee or root.id not in known) and not scopes.stars:
-            return refuse(
-                codes.UNKNOWN_SCHEME,
-                f"unknown scheme `{ast.unparse(callee)}`{_guess(root.id, known)}",
-                "name one of " + ", ".join(sorted(known)) + ", or import the scheme in this file",
-            )
-        if root.id in known:
-            imports.add(root.id)
+    unknown = isinstance(root, ast.Name) and (root is not callee or root.id not in known) and not scopes.stars
+    if unknown and isinstance(root, ast.Name) and scopes.resolve(root.id, scopes.home[loop]) is None:
+        return refuse(
+            codes.UNKNOWN_SCHEME,
+            f"unknown scheme `{ast.unparse(callee or root)}`{_guess(root.id, known)}",
+            "name one of " + ", ".join(sorted(known)) + ", or import the scheme in this file",
+        )
+    names = _names_in(_beside_subject(call))
+    for name in names.intersection((*known, *BESIDE)):
+        if scopes.resolve(name, scopes.home[loop]) is None:
+            imports.add(name)
     return Mark(
         loop=loop,
         subject=loop.test if isinstance(loop, ast.While) else loop.iter,
@@ -222,7 +226,7 @@ def _read_comment(
         options_at=_options_at(call),
         scheme=ast.get_source_segment(f"_(_, {comment.arguments})", scheme) or "" if scheme else "",
         comment=comment,
-        scheme_names=_names_in(_beside_subject(call)),
+        scheme_names=names,
         beside=frozenset(),
         imports=frozenset(imports),
     )

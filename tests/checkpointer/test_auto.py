@@ -131,6 +131,17 @@ def test_a_comment_without_arguments_is_a_mark(load, check):
     check(program, "f", INPUTS[0], 5)
 
 
+def test_what_a_comment_names_need_not_be_imported(load, check):
+    program = load("""
+        def f(u, steps):
+            # checkpointer: HRevolve(Level(2), Level(3, 2, 2)), storage=TieredStorage(MemoryStorage(), HDF5Storage())
+            for step in range(steps):
+                u = 0.5 * u * u + 0.1
+            return u.sum()
+    """)
+    check(program, "f", INPUTS[0], 15)
+
+
 def test_an_error_in_the_first_step_is_the_users(program):
     with pytest.raises(NameError, match="missing"):
         grad(program.rewritten.fails)(INPUTS[0], 5)
@@ -237,5 +248,11 @@ def test_the_disk_gets_what_it_was_granted_and_memory_no_more(load):
     )
     gradient = grad(program.rewritten.f)(u, 60, Auto("16 MB", disk="25 MB"), TieredStorage(memory, disk))
     assert np.array_equal(gradient, grad(program.rewritten.f)(u, 60, Revolve(5)))
+    assert np.array_equal(
+        gradient,
+        grad(program.rewritten.f)(
+            u, 60, Auto("16 MB", disk="25 MB", storage=TieredStorage(Watched(), Watched()))
+        ),
+    )
     assert 1 <= memory.most <= 8
     assert 1 <= disk.most <= 25 // 2 + 1

@@ -2,6 +2,7 @@
 
 import pytest
 
+from checkpointer.schemes import SCHEMES
 from checkpointer.version import VERSION
 
 COMMANDS = [
@@ -63,7 +64,7 @@ BAD_FILES = {
         b"# checkpointer: Revolv(snapshots=3)\nfor i in range(3):\n    pass\n",
         "bad.py:1: CKP114 unknown scheme `Revolv`; did you mean `Revolve`?\n"
         "    # checkpointer: Revolv(snapshots=3)\n    ^\n"
-        "Instead: name one of Online, Periodic, Revolve, StoreAll",
+        f"Instead: name one of {', '.join(sorted(SCHEMES))}",
     ),
     "no loop": (b"from checkpointer import checkpointed\nx = checkpointed([1])\n", "bad.py:2: CKP110"),
     "refused": (

@@ -101,7 +101,8 @@ def test_without_a_measurement_it_stores_all():
 
 def test_its_arguments():
     assert Auto("2 GiB", disk="1 kB") == Auto(memory=2 * 2**30, disk=1000)
-    assert repr(Auto()) == "Auto(memory=None, disk=None)"
+    assert repr(Auto()) == "Auto()"
+    assert repr(Auto("1 kB", disk=5)) == "Auto(memory=1000, disk=5)"
     assert SCHEMES["Auto"] is Auto
     for name in ("memory", "disk"):
         with pytest.raises(ArgumentError, match=f'^Auto: {name} must be a size such as "2 GiB"'):
