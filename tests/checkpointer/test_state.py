@@ -185,7 +185,9 @@ def iterators():
 
 
 @pytest.mark.parametrize(
-    "thing", [iter([1.0]), iterators(), enumerate([1]), map(abs, [1]), iter(range(3))], ids=repr
+    "thing",
+    [iter([1.0]), iterators(), enumerate([1]), map(abs, [1]), iter(range(3))],
+    ids=lambda thing: type(thing).__name__,
 )
 def test_iterators_are_refused(load, thing):
     program = load("""
