@@ -52,9 +52,6 @@ def reverse_from(
     """
     stack = [Restore(step, slot) for slot, step in sorted(standing.items(), key=lambda pair: pair[1])]
     empty = _empty_slots({*standing, *taken}, min(slots, len(taken) + max(end - start, len(standing))))
-    while stack and stack[-1].step >= end:
-        empty.append(stack.pop().slot)
-        yield Discard(empty[-1])
     # Long loops spend their time below, most of it in making actions: no generator is nested in this one, what comes
     # again is made once, and the most frequent cases come first.
     discards = _Discards()
@@ -62,6 +59,10 @@ def reverse_from(
     while stack:
         restore = stack[-1]
         position = restore.step
+        if position > last:  # of no use
+            empty.append(stack.pop().slot)
+            yield discards[restore.slot]
+            continue
         yield restore
         if position == last:  # used for the last time: make room before the step's tape needs it
             stack.pop()
