@@ -65,8 +65,8 @@ class Loop:
         The open files in the state.
     known : Known
         The blocks that the live arrays hold.
-    seconds : float
-        What the sweeps have taken so far.
+    seconds, trial_seconds : float
+        What the sweeps have taken so far, and how much of it was the trial of the first step.
     reported_quietly : bool
         Whether the choice of the schedule is no news (`checkpointer.reports`).
     """
@@ -95,6 +95,7 @@ class Loop:
         self._audit = Audit(state, step) if audit else None
         self.known = Known()
         self.seconds = 0.0
+        self.trial_seconds = 0.0
         self.reported_quietly = False
         self._kept: dict[int, Taped] = {}
         self._recorded = False

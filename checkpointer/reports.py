@@ -41,14 +41,14 @@ def report_cost(loop: Loop) -> None:
     schedule = loop.schedule
     if not isinstance(schedule, AutoSchedule) or schedule.choice is None:
         return
-    choice, seconds = schedule.choice, loop.seconds
-    predicted = (
-        ""
-        if choice.seconds is None
-        else f", predicted {_time(choice.seconds)} ({choice.seconds / seconds:.0%})"
-    )
+    choice, seconds = schedule.choice, loop.seconds - loop.trial_seconds
+    said = [f"{loop.steps} steps took {_time(seconds)}"]
+    if choice.seconds is not None:
+        said.append(f"predicted {_time(choice.seconds)} ({choice.seconds / seconds:.0%})")
+    if loop.trial_seconds:
+        said.append(f"the trial of the first one {_time(loop.trial_seconds)}")
     level = logging.DEBUG if loop.reported_quietly else logging.INFO
-    _log.log(level, "%s: %d steps took %s%s", _where(loop), loop.steps, _time(seconds), predicted)
+    _log.log(level, "%s: %s", _where(loop), ", ".join(said))
 
 
 def _level(loop: Loop, choice: Choice) -> int:

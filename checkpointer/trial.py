@@ -55,7 +55,7 @@ def on_trial(loop: Loop, number: int) -> Measurement | None:
     if key in _measured:
         loop.advance_first(number, number + 1)
         return replace(_measured[key], available=available_memory())
-    available = available_memory()
+    available, start = available_memory(), perf_counter()
     found = _run_and_weigh(loop, number, before)
     if found is None:
         return None
@@ -74,7 +74,13 @@ def on_trial(loop: Loop, number: int) -> Measurement | None:
     if len(_measured) >= _MOST:
         _measured.clear()
     _measured[key] = Measurement(**sizes, **times, available=available)
+    loop.trial_seconds = perf_counter() - start
     return _measured[key]
+
+
+def forget() -> None:
+    """Measure every loop anew when it runs next."""
+    _measured.clear()
 
 
 def _run_and_weigh(loop: Loop, number: int, before: Snapshot) -> tuple[Snapshot, dict[str, Any]] | None:

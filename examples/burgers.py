@@ -9,6 +9,7 @@ the gradient is taken with respect to the initial u and v together.
 
     checkpointer run examples/burgers.py
     checkpointer run examples/burgers.py --n 512 --steps 1000 --snapshots 10
+    checkpointer run examples/burgers.py --n 512 --steps 200 --memory "150 MB" --disk "1 GB"
 
 The first prints
 
@@ -17,17 +18,19 @@ The first prints
     norm of its gradient  0.007455236366675644
 
 with the time and the memory that it took, the second 0.012791251961741829 and 0.0005154061039698661 (the last
-digits may differ from machine to machine). Both save a picture of the adjoint, burgers_adjoint.png
-(``--picture`` names another file). ``python examples/burgers.py --plain`` only simulates.
+digits may differ from machine to machine). The third lets `Auto` choose the scheme, and prints what it chose and how long it
+took beside what was predicted. All save a picture of the adjoint, burgers_adjoint.png (``--picture`` names another
+file). ``python examples/burgers.py --plain`` only simulates.
 """
 
 import argparse
+import logging
 import sys
 import time
 
 import numpy as np
 
-from checkpointer import Revolve, checkpointed, value_and_grad
+from checkpointer import Auto, Revolve, checkpointed, value_and_grad
 
 mu = 0.01
 dx = 3e-2
@@ -123,6 +126,8 @@ def main():
     parser.add_argument("--n", type=int, default=128, help="points in each direction (%(default)s)")
     parser.add_argument("--steps", type=int, default=200, help="time steps (%(default)s)")
     parser.add_argument("--snapshots", type=int, default=10, help="snapshots held at once (%(default)s)")
+    parser.add_argument("--memory", metavar="SIZE", help="choose the scheme by itself within this memory")
+    parser.add_argument("--disk", metavar="SIZE", help="and with so much disk")
     parser.add_argument(
         "--picture", metavar="FILE", default="burgers_adjoint.png", help="image of the adjoint"
     )
@@ -130,11 +135,14 @@ def main():
     args = parser.parse_args()
 
     scheme = Revolve(snapshots=args.snapshots)
+    if args.memory:
+        scheme = Auto(memory=args.memory, disk=args.disk)
+        logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
     velocities = initial_velocities(args.n)
     memory_before = peak_memory()
     start = time.perf_counter()
 
-    print(f"{args.n} x {args.n} points, {args.steps} steps, Revolve(snapshots={args.snapshots})")
+    print(f"{args.n} x {args.n} points, {args.steps} steps, {scheme!r}")
     if args.plain:
         J = energy(velocities, args.steps, scheme)
     else:
