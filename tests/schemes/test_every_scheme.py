@@ -165,6 +165,32 @@ def test_snapshots_beyond_the_end_are_discarded(scheme):
         assert schedule.standing == schedule.tapes == {}
 
 
+FIVE = [
+    Auto(),
+    Revolve(5),
+    Online(5),
+    Periodic(5),
+    Periodic(period=3),
+    TwoLevel(5, 2),
+    Multistage(2, 3),
+    DiskRevolve(5),
+    PeriodicDiskRevolve(3),
+    HRevolve(Level(2), Level(3, write=1, read=1)),
+    Mixed(5),
+    StoreAll(),
+]
+
+
+@pytest.mark.parametrize("scheme", FIVE, ids=repr)
+def test_the_first_sweep_leaves_snapshots(scheme):
+    """A first sweep that stores nothing would let every gradient pay n steps more."""
+    assert {type(scheme) for scheme in FIVE} == {*SCHEMES.values()}
+    schedule = scheme.schedule(15)
+    deque(schedule.forward(), maxlen=0)
+    assert len(schedule.standing) + len(schedule.tapes) >= 5
+    assert 0 in schedule.standing.values()
+
+
 def memory_of_a_stream(scheme, steps, actions):
     """The most bytes that the forward sweep and the first actions of the reverse sweep take."""
     tracemalloc.start()
@@ -280,7 +306,7 @@ def test_an_unknown_length_is_refused_with_a_way_out(kind):
 
 @pytest.mark.parametrize(
     "scheme",
-    [Revolve(2), Online(2), Periodic(2), Periodic(period=2), TwoLevel(3, 2), Multistage(1, 2), StoreAll()],
+    FIVE,
     ids=repr,
 )
 @pytest.mark.parametrize("steps", [-1, True, 3.0, "3"])
