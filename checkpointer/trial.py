@@ -7,6 +7,7 @@ than a reverse sweep does.
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -86,16 +87,15 @@ def forget() -> None:
 def _run_and_weigh(loop: Loop, number: int, before: Snapshot) -> tuple[Snapshot, dict[str, Any]] | None:
     """Run the step; find out how much memory its tape, its reversal and a snapshot take. The arrays are set back."""
     with _memory_watched() as watch:
-        start = watch.held()
         taped = loop.run_first_taped(number)
         if taped.signal is not None:
             return None
-        tape = watch.held() - start
+        tape = watch.held()
         after = capture(loop.state, loop.known)
-        snapshot = watch.held() - start - tape
+        snapshot = watch.held() - tape
         with np.errstate(all="ignore"):
             taped.stretch.pullback(_ones(taped.stretch))
-        working = watch.peak() - start
+        working = watch.most(otherwise=2 * tape)
     loop.known.note_steps()
     return after, {
         "first_bytes": before.nbytes + after.grown_from(before),
@@ -182,23 +182,31 @@ def _ones(stretch: Stretch) -> Adjoint:
 class _Watch:
     """What Python and NumPy have allocated."""
 
-    def held(self) -> int:
-        return tracemalloc.get_traced_memory()[0]
+    def __init__(self) -> None:
+        self._start, self._peak = tracemalloc.get_traced_memory()
 
-    def peak(self) -> int:
-        return tracemalloc.get_traced_memory()[1]
+    def held(self) -> int:
+        """Bytes that are held beyond those at the start."""
+        return tracemalloc.get_traced_memory()[0] - self._start
+
+    def most(self, otherwise: int) -> int:
+        """The most bytes held beyond those at the start; ``otherwise`` if more were held before, so that nobody knows."""
+        peak = tracemalloc.get_traced_memory()[1]
+        return peak - self._start if peak > self._peak else otherwise
+
+
+_watching = threading.RLock()
 
 
 @contextmanager
 def _memory_watched() -> Iterator[_Watch]:
-    """Count allocations; if somebody does so already, go on where that stands."""
-    ours = not tracemalloc.is_tracing()
-    if ours:
-        tracemalloc.start(1)
-    else:
-        tracemalloc.reset_peak()
-    try:
-        yield _Watch()
-    finally:
+    """Count allocations, of one trial at a time; if somebody does so already, leave what they have counted as it is."""
+    with _watching:
+        ours = not tracemalloc.is_tracing()
         if ours:
-            tracemalloc.stop()
+            tracemalloc.start(1)
+        try:
+            yield _Watch()
+        finally:
+            if ours:
+                tracemalloc.stop()

@@ -165,7 +165,7 @@ def test_the_log_says_what_was_chosen_and_what_it_took(program, caplog):
         r"each step run 1.00 times on average, predicted [\d.e+]+ m?s: a snapshot takes ", chosen
     )
     assert re.fullmatch(
-        rf"{program.path.name}:{line}: 30 steps took [\d.e+]+ m?s, predicted .* \(\d+%\)", took
+        rf"{program.path.name}:{line}: 30 steps took [\d.e+]+ m?s, predicted .* \(\d+%\), the trial .*", took
     )
 
 
