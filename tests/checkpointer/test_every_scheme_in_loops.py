@@ -49,7 +49,7 @@ def unknown(u, scheme, storage=None):
 
 ONLINE = [
     Auto(),
-    Auto(memory="30 kB", disk="30 kB"),
+    Auto(memory="60 kB", disk="60 kB"),
     Online(3),
     Online(1),
     Online(2, disk_snapshots=2),

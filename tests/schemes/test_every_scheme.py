@@ -374,6 +374,7 @@ def test_standing_snapshots_are_tracked():
 
 WITH_EXAMPLES = [
     "arguments",
+    "auto",
     "base",
     "binomial",
     "depths",
