@@ -21,9 +21,10 @@ class Auto(Scheme):
     """Measure the state, a step, its reversal and the storage in the loop's first step; then choose scheme and counts.
 
     What is used if a mark names no scheme. The budgets are for the snapshots, for kept tapes and for what reversing
-    one step takes; the program's own arrays and their adjoint are not counted. The first step is run three times more
-    than other schemes run it. For loops of known length, the choice is the scheme of the least predicted time among
-    `Revolve`, `Mixed` and, with a disk, `Multistage` and `HRevolve`; for others it is `Online`.
+    one step takes; the program's own arrays and their adjoint are not counted. The first step is run two to six times
+    more than other schemes run it, unless the same loop was measured before. For loops of known length, the choice is
+    the scheme of the least predicted time among `Revolve`, `Mixed` and, with a disk, `Multistage` and `HRevolve`; for
+    others it is `Online`.
 
     A consumer that measures nothing, such as `simulate`, gets the schedule of `StoreAll`.
 

@@ -12,7 +12,8 @@ So, given how many chains and reads there are on each level, the best schedule h
 smallest depths that there are, and the best lengths take the steps that cost least: beta(c - 1, t) steps of each block
 cost its depth + t. What remains to be found is two integers a level. Lagrange's dual (`checkpointer.schemes.lagrange`)
 is a lower bound that is convex in each of them and nearly always attained; the search tries all values that the bound
-does not rule out, but for long runs of equals (see `_Search._along`). What it finds is optimal.
+does not rule out, and so finds the optimum. It may leave out long runs of candidates that look alike, which was right
+wherever it was compared with the plain recurrence, but is not proven (see `_Search._along`).
 
 Source of the recurrences, with which the tests compare: Aupy, Herrmann, Hovland & Robert, "Optimal multistage algorithm
 for adjoint computation", SIAM J. Sci. Comput. 38 (2016) C232-C255; Herrmann & Pallez, "H-Revolve: a framework for

@@ -247,7 +247,7 @@ def _periodic_disk_revolve(budget: Budget) -> Scheme | str:
 def _h_revolve(budget: Budget) -> Scheme | str:
     if not budget.disk_snapshots:
         return _NO_DISK
-    if not budget.write + budget.read:  # whose closed form is slow without any price
+    if not budget.write + budget.read:
         return "is no better than Multistage where the disk takes no time"
     on_disk = min(budget.disk_snapshots, max(budget.steps - 1, 1))
     return HRevolve(Level(_useful(budget)), Level(on_disk, **_prices(budget)))

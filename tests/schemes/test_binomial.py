@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from checkpointer.errors import ArgumentError
-from checkpointer.schemes import Multistage, Online, Periodic, Revolve, StoreAll, TwoLevel, advances, simulate
+from checkpointer.schemes import Revolve, advances, simulate
 from checkpointer.schemes.binomial import beta, first_part, repetitions, stack_counts, start_reads, writes
 
 # (n, c): plain forward steps and snapshots written, from independent implementations (algorithms.md).
@@ -155,16 +155,3 @@ def test_beta_is_zero_outside():
 def test_advances_refuses(n, c):
     with pytest.raises(ArgumentError, match=r"advances: [nc] must be an integer, [01] or more, but is"):
         advances(n, c)
-
-
-@pytest.mark.parametrize(
-    "scheme",
-    [Revolve(5), Online(5), Periodic(5), Periodic(period=3), TwoLevel(5, 2), Multistage(2, 3), StoreAll()],
-    ids=repr,
-)
-def test_the_first_sweep_leaves_snapshots(scheme):
-    """A first sweep that stores nothing would let every gradient pay n steps more."""
-    schedule = scheme.schedule(15)
-    first = sum(1 for action in schedule.forward() if type(action).__name__ == "Snapshot")
-    assert first >= 5
-    assert len(schedule.standing) >= 5

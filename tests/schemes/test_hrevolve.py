@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checkpointer.errors import ArgumentError
-from checkpointer.schemes import SCHEMES, HRevolve, Level, Record, advances, simulate
+from checkpointer.schemes import SCHEMES, DiskRevolve, HRevolve, Level, Record, advances, simulate
 
 # (n, memory, disk), write = read = 2, and a reversed step counts 1: total from independent implementations (algorithms.md).
 REFERENCE = {
@@ -92,6 +92,20 @@ def test_reversals_count_apart():
     levels = [(5, 0, 0), (5, 2, 2)]
     cost = simulate(scheme(levels), 100)
     assert cost.seconds(step=1, reverse=2, write=(0, 2), read=(0, 2)) == 457
+
+
+@pytest.mark.parametrize(
+    ("memory", "disk", "write", "read"), [(3, 3, 20, 1), (3, 3, 1, 20), (2, 100, 5, 1), (1, 100, 0, 8)]
+)
+def test_costs_in_the_wrong_order_would_cost_more(memory, disk, write, read):
+    """Writes are not reads: whoever confuses them on the way to the optimisation gets another schedule, a worse one."""
+    levels, swapped = [(memory, 0, 0), (disk, write, read)], [(memory, 0, 0), (disk, read, write)]
+    best = plain_recurrence_in_numpy(levels, 100)[100]
+    assert priced(simulate(scheme(levels), 100), levels) == best
+    assert priced(simulate(scheme(swapped), 100), levels) > best
+    if disk == 100:
+        assert priced(simulate(DiskRevolve(memory, write=write, read=read), 100), levels) == best
+        assert priced(simulate(DiskRevolve(memory, write=read, read=write), 100), levels) > best
 
 
 @pytest.mark.parametrize(("n", "memory", "disk", "total"), [(50, 3, 4, 105), (100, 5, 5, 222)])

@@ -24,8 +24,9 @@ def uses_of_slots(scheme, n):
     return writes, reads
 
 
-# Writes and reads together, by position. (10, 3) and (50, 7): algorithms.md, where (100, 5) is not possible, since it
-# has fewer uses than the 99 restores that every schedule needs; here as counted by another implementation.
+# Writes and reads together, by position. (10, 3) and (50, 7): algorithms.md. The numbers that it has for (100, 5), 4, 5,
+# 8, 11 and 14, are not possible: their sum is less than the 99 restores that every schedule of 100 steps needs. Those
+# here are also what `allocate_snapshots(100, 0, 5)` of the package checkpoint_schedules counts.
 REFERENCE = {(10, 3): [3, 5, 7], (50, 7): [3, 5, 7, 11, 14, 17, 20], (100, 5): [5, 14, 26, 41, 57]}
 
 

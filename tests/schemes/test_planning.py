@@ -139,6 +139,16 @@ def test_prices_are_in_plain_steps():
     assert considered("PeriodicDiskRevolve", budget).scheme == PeriodicDiskRevolve(3, write=0.333, read=4.0)
 
 
+@pytest.mark.parametrize("name", ["HRevolve", "DiskRevolve", "PeriodicDiskRevolve"])
+def test_the_time_of_a_plain_step_is_not_taken_for_that_of_a_reversed_one(name):
+    """Every step is reversed once, whatever the schedule: how long that takes changes none; how long a step takes does."""
+    budget = Budget(steps=100, snapshots=3, disk_snapshots=99, step=1.0, reverse=4.0, write=5.0, read=5.0)
+    plan = considered(name, budget).scheme
+    assert considered(name, replace(budget, reverse=40.0)).scheme == plan
+    slow = considered(name, replace(budget, step=40.0)).scheme
+    assert simulate(slow, 100).writes[1] > simulate(plan, 100).writes[1]
+
+
 def test_time():
     budget = Budget(steps=10, snapshots=2, disk_snapshots=1, step=0.5, reverse=3.0, write=7.0, read=11.0)
     cost = simulate(Multistage(2, 1), 10)
