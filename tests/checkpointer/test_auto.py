@@ -256,3 +256,34 @@ def test_the_disk_gets_what_it_was_granted_and_memory_no_more(load):
     )
     assert 1 <= memory.most <= 8
     assert 1 <= disk.most <= 25 // 2 + 1
+
+
+def test_a_rule_that_the_result_does_not_need_may_fail_in_the_trial(load):
+    program = load(
+        """
+        import numpy as np
+        from autograd.extend import defvjp, primitive
+        from checkpointer import checkpointed
+
+        @primitive
+        def sine(u):
+            return np.sin(u)
+
+        def fail(g):
+            raise RuntimeError("never asked for")
+
+        defvjp(sine, lambda ans, u: fail)
+
+        def f(u, scheme):
+            seen = u
+            for _ in checkpointed(range(6), scheme):
+                seen = sine(u)
+                u = 1.1 * u + u**2
+            return u.sum()
+        """
+    ).rewritten
+    x = np.array([0.3, -0.2, 0.5])
+    value, gradient = value_and_grad(program.f)(x.copy(), Auto())
+    expected_value, expected = value_and_grad(program.f)(x.copy(), Revolve(2))
+    assert value == expected_value
+    np.testing.assert_array_equal(gradient, expected)
