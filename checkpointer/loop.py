@@ -65,6 +65,8 @@ class Loop:
         The open files in the state.
     known : Known
         The blocks that the live arrays hold.
+    nested : bool
+        Whether the loop runs in a step of another one.
     seconds, trial_seconds : float
         What the sweeps have taken so far, and how much of it was the trial of the first step.
     reported_quietly : bool
@@ -94,6 +96,7 @@ class Loop:
         self.handles = Handles()
         self._audit = Audit(state, step) if audit else None
         self.known = Known()
+        self.nested = False
         self.seconds = 0.0
         self.trial_seconds = 0.0
         self.reported_quietly = False
@@ -358,6 +361,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     assert tape is not None
     loop.state.inherit(tape.tails)
     loop.known = tape.known.within()
+    loop.nested = tape.of_step
     around = loop.state.survey()
     loop.items.check_independent(around)
     wrapper = Wrapper(tape, lambda value: True)

@@ -11,14 +11,15 @@ import os
 from types import CodeType
 from typing import TYPE_CHECKING
 
-from checkpointer.schemes import AutoSchedule, Choice, Measurement, Scheme
+from checkpointer.schemes import AutoSchedule, Choice, Measurement
 from checkpointer.schemes.sizes import show_size
 
 if TYPE_CHECKING:
     from checkpointer.loop import Loop
 
 _log = logging.getLogger("checkpointer")
-_said: dict[CodeType, Scheme] = {}
+_said: dict[CodeType, tuple[object, ...]] = {}
+"""What was said last of each loop: the kind of scheme, the budget, and whether the length was known."""
 
 
 def report_choice(loop: Loop) -> None:
@@ -28,12 +29,11 @@ def report_choice(loop: Loop) -> None:
         return
     assert schedule.measurement is not None
     _log.log(
-        _level(loop, schedule.choice),
+        _level(loop, schedule),
         "%s: %s",
         _where(loop),
         _sentence(schedule.choice, schedule.measurement),
     )
-    _said[loop.step.__code__] = schedule.choice.scheme
 
 
 def report_cost(loop: Loop) -> None:
@@ -51,8 +51,14 @@ def report_cost(loop: Loop) -> None:
     _log.log(level, "%s: %s", _where(loop), ", ".join(said))
 
 
-def _level(loop: Loop, choice: Choice) -> int:
-    loop.reported_quietly = _said.get(loop.step.__code__) == choice.scheme
+def _level(loop: Loop, schedule: AutoSchedule) -> int:
+    assert schedule.choice is not None
+    code, saying = (
+        loop.step.__code__,
+        (type(schedule.choice.scheme), schedule.scheme, schedule.choice.cost is None),
+    )
+    loop.reported_quietly = _said.get(code) == saying
+    _said[code] = saying
     return logging.DEBUG if loop.reported_quietly else logging.INFO
 
 

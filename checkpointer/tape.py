@@ -54,13 +54,16 @@ class Tape:
         If it is a step of a loop: lists of which the step sees only the end (`checkpointer.tails`).
     known : Known
         If it is a step of a loop: the blocks that the arrays held when the step began.
+    of_step : bool
+        Whether it is a step of a loop.
     """
 
-    __slots__ = ("entries", "known", "printed", "swallowed", "tails", "trace")
+    __slots__ = ("entries", "known", "of_step", "printed", "swallowed", "tails", "trace")
 
     def __init__(self, tails: Mapping[int, Any] | None = None, known: Known | None = None) -> None:
         self.tails: Mapping[int, Any] = tails or {}
         self.known = known or Known()
+        self.of_step = known is not None
         self.entries: list[Entry] = []
         self.printed: list[Any] = []
         self.trace = -1

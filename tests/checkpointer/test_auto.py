@@ -191,6 +191,26 @@ def test_a_budget_that_holds_nothing_is_refused_with_what_it_takes(program):
         grad(program.rewritten.generated)(INPUTS[0], 9, Auto(1000))
 
 
+MORE_WORK = """
+    import numpy as np
+    from checkpointer import checkpointed
+
+    def f(u, work, scheme):
+        for step in checkpointed(range(20), scheme):
+            for _ in range(work):
+                u = np.sin(u) * 1.2
+        return u.sum()
+"""
+
+
+def test_the_same_loop_with_more_work_in_each_step_is_measured_again(load):
+    program = load(MORE_WORK).rewritten
+    u = np.linspace(0, 1, 20_000)
+    grad(program.f)(u, 1, Auto("8 MB"))
+    with pytest.raises(ArgumentError, match="to reverse one step"):
+        grad(program.f)(u, 50, Auto("8 MB"))
+
+
 BIG = """
     import numpy as np
     from checkpointer import checkpointed
@@ -256,3 +276,34 @@ def test_the_disk_gets_what_it_was_granted_and_memory_no_more(load):
     )
     assert 1 <= memory.most <= 8
     assert 1 <= disk.most <= 25 // 2 + 1
+
+
+def test_a_rule_that_the_result_does_not_need_may_fail_in_the_trial(load):
+    program = load(
+        """
+        import numpy as np
+        from autograd.extend import defvjp, primitive
+        from checkpointer import checkpointed
+
+        @primitive
+        def sine(u):
+            return np.sin(u)
+
+        def fail(g):
+            raise RuntimeError("never asked for")
+
+        defvjp(sine, lambda ans, u: fail)
+
+        def f(u, scheme):
+            seen = u
+            for _ in checkpointed(range(6), scheme):
+                seen = sine(u)
+                u = 1.1 * u + u**2
+            return u.sum()
+        """
+    ).rewritten
+    x = np.array([0.3, -0.2, 0.5])
+    value, gradient = value_and_grad(program.f)(x.copy(), Auto())
+    expected_value, expected = value_and_grad(program.f)(x.copy(), Revolve(2))
+    assert value == expected_value
+    np.testing.assert_array_equal(gradient, expected)

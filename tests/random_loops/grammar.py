@@ -74,7 +74,7 @@ WEIGHED = (
 
 @dataclass(frozen=True)
 class Program:
-    """A module with a function ``f(x, scheme)`` of six floats.
+    """A module with a function ``f(x, scheme, storage)`` of six floats.
 
     ``wild`` says which class it belongs to, and ``endless`` that the length of a loop is not known before it ends.
     """
@@ -314,7 +314,9 @@ class Author(Writer):
                 self.remembering()
         places = {kind: list(names) for kind, names in self.shared.items()}
         self.module_calls = self.calls
-        with self.definition("def f(x, scheme):", Scope(places, self.globals(), may_mark=True), "global"):
+        with self.definition(
+            "def f(x, scheme, storage):", Scope(places, self.globals(), may_mark=True), "global"
+        ):
             self.body(models)
         return Program(HEAD + "\n".join(self.lines) + "\n", self.wild, self.endless)
 
@@ -414,43 +416,46 @@ _FORMS = {"Model": "class", "Record": "dataclass", "Packed": "slots"}
 _DATA = {"class": ["total = 0.25", "shared = np.zeros(4)"], "slots": ['__slots__ = ("h", "s", "u")']}
 
 _LOOPS = {
-    "for {i} in checkpointed(range({steps}), scheme):": [("int", "{i}")],
-    "for {i} in checkpointed(range({steps} + 1), scheme):": [("int", "{i}")],
-    "for {i} in checkpointed(range(5, 1, -1), scheme):": [("int", "{i}")],
-    "for {i} in checkpointed(reversed(range({steps})), scheme):": [("int", "{i}")],
-    "for {i} in checkpointed(range(1, 8, 2), scheme):": [("int", "{i}")],
-    "for {i}, {i}c in checkpointed(enumerate([0.1, 0.3, 0.2]), scheme):": [("int", "{i}"), ("num", "{i}c")],
-    "for {i}, {i}c, {i}e in checkpointed(zip(range(5), {vec}, (0.2, -0.1, 0.3)), scheme):": [
+    "for {i} in checkpointed(range({steps}), scheme, storage=storage):": [("int", "{i}")],
+    "for {i} in checkpointed(range({steps} + 1), scheme, storage=storage):": [("int", "{i}")],
+    "for {i} in checkpointed(range(5, 1, -1), scheme, storage=storage):": [("int", "{i}")],
+    "for {i} in checkpointed(reversed(range({steps})), scheme, storage=storage):": [("int", "{i}")],
+    "for {i} in checkpointed(range(1, 8, 2), scheme, storage=storage):": [("int", "{i}")],
+    "for {i}, {i}c in checkpointed(enumerate([0.1, 0.3, 0.2]), scheme, storage=storage):": [
+        ("int", "{i}"),
+        ("num", "{i}c"),
+    ],
+    "for {i}, {i}c, {i}e in checkpointed(zip(range(5), {vec}, (0.2, -0.1, 0.3)), scheme, storage=storage):": [
         ("int", "{i}"),
         ("num", "{i}c"),
         ("num", "{i}e"),
     ],
-    "for {i} in checkpointed({mat}, scheme):": [("vec", "{i}")],
-    "for {i} in checkpointed([{vec}, {v}, {vec}], scheme):": [("vec", "{i}")],
-    "for {i} in checkpointed({vec}, scheme):": [("num", "{i}")],
-    'for {i}k, {i} in checkpointed({"p": 0.2, "q": {n}}.items(), scheme):': [("num", "{i}")],
-    "for {i}, *{i}m in checkpointed([(0.2, {n}, 0.3), {v}, [{n}, {n}]], scheme):": [
+    "for {i} in checkpointed({mat}, scheme, storage=storage):": [("vec", "{i}")],
+    "for {i} in checkpointed([{vec}, {v}, {vec}], scheme, storage=storage):": [("vec", "{i}")],
+    "for {i} in checkpointed({vec}, scheme, storage=storage):": [("num", "{i}")],
+    'for {i}k, {i} in checkpointed({"p": 0.2, "q": {n}}.items(), scheme, storage=storage):': [("num", "{i}")],
+    "for {i}, *{i}m in checkpointed([(0.2, {n}, 0.3), {v}, [{n}, {n}]], scheme, storage=storage):": [
         ("num", "{i}"),
         ("nums", "{i}m"),
     ],
-    "for {i} in checkpointed({vecs}, scheme):": [("vec", "{i}")],
-    "for {i} in checkpointed(reversed({vecs}), scheme):": [("vec", "{i}")],
-    "for {i} in checkpointed((0.1 * k for k in range(4)), scheme):": [("num", "{i}")],
-    "for {i} in checkpointed(map(math.sin, [0.1, 0.4, 0.2]), scheme):": [("num", "{i}")],
-    "for {i} in checkpointed(iter([0.3, 0.1]), scheme):": [("num", "{i}")],
-    "while checkpointed({i} < {steps}, scheme):": [],
-    "while checkpointed({i} < {steps} and {n} < 0.9, scheme):": [],
-    "while checkpointed(({b}) and {i} < {steps}, scheme):": [],
-    "while checkpointed(({i}r := {n}) < 0.9 and {i} < {steps}, scheme):": [("num", "{i}r")],
-    "while checkpointed(True, scheme):": [],
+    "for {i} in checkpointed({vecs}, scheme, storage=storage):": [("vec", "{i}")],
+    "for {i} in checkpointed(reversed({vecs}), scheme, storage=storage):": [("vec", "{i}")],
+    "for {i} in checkpointed((0.1 * k for k in range(4)), scheme, storage=storage):": [("num", "{i}")],
+    "for {i} in checkpointed(map(math.sin, [0.1, 0.4, 0.2]), scheme, storage=storage):": [("num", "{i}")],
+    "for {i} in checkpointed(iter([0.3, 0.1]), scheme, storage=storage):": [("num", "{i}")],
+    "while checkpointed({i} < {steps}, scheme, storage=storage):": [],
+    "while checkpointed({i} < {steps} and {n} < 0.9, scheme, storage=storage):": [],
+    "while checkpointed(({b}) and {i} < {steps}, scheme, storage=storage):": [],
+    "while checkpointed(({i}r := {n}) < 0.9 and {i} < {steps}, scheme, storage=storage):": [("num", "{i}r")],
+    "while checkpointed(True, scheme, storage=storage):": [],
 }
 """The heads of marked loops, and what they bind."""
 
 _WILD_LOOPS = {
-    "for {i} in checkpointed([{vec1}, {vec1}[::-1], {vec}], scheme):": [("vec", "{i}")],
-    "for {num=} in checkpointed([0.1, 0.4, 0.2], scheme):": [],
-    "for {num=} in checkpointed({vec}, scheme):": [],
-    "for {vec}[0] in checkpointed({vec}, scheme):": [],
-    "for {i} in checkpointed(buffers(np.zeros(4)), scheme):": [("vec", "{i}")],
-    "for {i} in checkpointed(buffers({vec}), scheme):": [("vec", "{i}")],
+    "for {i} in checkpointed([{vec1}, {vec1}[::-1], {vec}], scheme, storage=storage):": [("vec", "{i}")],
+    "for {num=} in checkpointed([0.1, 0.4, 0.2], scheme, storage=storage):": [],
+    "for {num=} in checkpointed({vec}, scheme, storage=storage):": [],
+    "for {vec}[0] in checkpointed({vec}, scheme, storage=storage):": [],
+    "for {i} in checkpointed(buffers(np.zeros(4)), scheme, storage=storage):": [("vec", "{i}")],
+    "for {i} in checkpointed(buffers({vec}), scheme, storage=storage):": [("vec", "{i}")],
 }

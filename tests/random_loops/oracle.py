@@ -22,7 +22,26 @@ from typing import Any
 
 import numpy as np
 
-from checkpointer import ArgumentError, Online, RefusedError, ReplayError, Revolve, StoreAll, value_and_grad
+from checkpointer import (
+    ArgumentError,
+    Auto,
+    HDF5Storage,
+    HRevolve,
+    Level,
+    MemoryStorage,
+    Mixed,
+    Multistage,
+    Online,
+    RefusedError,
+    ReplayError,
+    Revolve,
+    Scheme,
+    Storage,
+    StoreAll,
+    TieredStorage,
+    TwoLevel,
+    value_and_grad,
+)
 from checkpointer.compiled import compile_file
 
 INPUTS = (
@@ -33,6 +52,30 @@ DIRECTIONS = np.random.default_rng(11).normal(size=(2, 6))
 DISTANCES = (2.0**-6, 2.0**-8, 2.0**-10, 2.0**-12, 2.0**-14, 2.0**-16)
 WEIGHTS = {1: 45, 2: -9, 3: 1}
 LARGEST = 1e6
+TIERED = TieredStorage(MemoryStorage(), HDF5Storage())
+ENDLESS = (
+    (Online(1), None),
+    (Online(3), None),
+    (Auto(), None),
+    (Auto(memory="1 MiB", disk="1 MiB"), None),
+    (Auto(memory="64 MiB", disk="1 MiB", storage=TIERED), None),
+    (TwoLevel(3, 1), TIERED),
+    (TwoLevel(2, 1), None),
+    (Online(2, disk_snapshots=2), TIERED),
+    (Online(2), HDF5Storage()),
+)
+KNOWN_LENGTH = (
+    (Revolve(1), None),
+    (Revolve(3), None),
+    (Mixed(1), None),
+    (Mixed(3), None),
+    (Mixed(100), None),
+    (Mixed(3), HDF5Storage()),
+    (Multistage(1, 2), TIERED),
+    (HRevolve(Level(1), Level(2, 2, 2)), TIERED),
+    (Revolve(2), HDF5Storage()),
+)
+"""Schemes and storages, of which each program has some."""
 
 _numbers = itertools.count()
 
@@ -90,23 +133,26 @@ def _judged(source: str, *, endless: bool) -> Outcome:
         rewritten = compile_file(source.encode(), name)
     except RefusedError as error:
         return Outcome("refused", error.code, str(error))
-    schemes = [Online(1), Online(3), StoreAll()] if endless else [Revolve(1), Revolve(3), StoreAll()]
+    schemes = [(StoreAll(), None), *_chosen_for(source, endless=endless)]
     names = set(expected.left[0])
-    _compare(expected, _run(rewritten, INPUTS, lambda f: f, schemes[0], names), "undifferentiated")
+    _compare(expected, _run(rewritten, INPUTS, lambda f: f, StoreAll(), names), "undifferentiated")
     runs = []
-    for scheme in schemes:
+    for scheme, storage in schemes:
         try:
-            run = _run(rewritten, INPUTS, _with_gradient, scheme, names)
-        except RefusedError as error:
-            return Outcome("refused", error.code, str(error))
-        except (ReplayError, ArgumentError) as error:
-            return Outcome("refused", type(error).__name__, str(error))
-        _compare(expected, run, f"differentiated with {scheme}")
+            run = _run(rewritten, INPUTS, _with_gradient, scheme, names, storage)
+        except (RefusedError, ReplayError, ArgumentError) as error:
+            if runs:
+                raise _Wrong(f"with {scheme} and {storage}, but not with {schemes[0][0]}: {error}") from error
+            why = error.code if isinstance(error, RefusedError) else type(error).__name__
+            return Outcome("refused", why, str(error))
+        _compare(expected, run, f"differentiated with {scheme} and {storage}")
         runs.append(run)
-    for scheme, run in zip(schemes[1:], runs[1:], strict=True):
+    for (scheme, storage), run in zip(schemes, runs, strict=True):
         for ours, first in zip(run.gradients, runs[0].gradients, strict=True):
             if not np.allclose(ours, first, rtol=1e-12, atol=1e-14, equal_nan=True):
-                raise _Wrong(f"the gradients with {scheme} and {schemes[0]} differ: {ours} and {first}")
+                raise _Wrong(
+                    f"the gradients with {scheme} and {storage} differ from those with {schemes[0][0]}: {ours} and {first}"
+                )
     judged = compile(_in_double_precision(source), name, "exec", dont_inherit=True) if single else plain
     if single:
         _check_twin(expected, _plain_run(judged, INPUTS))
@@ -116,11 +162,22 @@ def _judged(source: str, *, endless: bool) -> Outcome:
     return Outcome("right")
 
 
+def _chosen_for(source: str, *, endless: bool) -> list[tuple[Scheme, Storage | None]]:
+    """Some schemes for a program: with others, other ones; for the same always the same."""
+    schemes = ENDLESS if endless else ENDLESS + KNOWN_LENGTH
+    return random.Random(source).sample(schemes, 2)
+
+
 # --- running -------------------------------------------------------------------------------------------------------------
 
 
 def _run(
-    code: types.CodeType, inputs: Any, how: Callable[..., Any], scheme: Any, names: set[str] | None = None
+    code: types.CodeType,
+    inputs: Any,
+    how: Callable[..., Any],
+    scheme: Any,
+    names: set[str] | None = None,
+    storage: Any = None,
 ) -> Run:
     """Load the module and call it at each input."""
     module = types.ModuleType(f"random_loop_{next(_numbers)}")
@@ -131,7 +188,7 @@ def _run(
         exec(code, module.__dict__)
         run = Run([], [], [])
         for x in inputs:
-            value = how(module.f)(x.copy(), scheme)
+            value = how(module.f)(x.copy(), scheme, storage)
             if how is _with_gradient:
                 value, gradient = value
                 run.gradients.append(gradient)

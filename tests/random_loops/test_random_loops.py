@@ -39,7 +39,7 @@ def judged(body):
 
 
 LOOP = """
-def f(x, scheme):
+def f(x, scheme, storage):
     for i in checkpointed(range(3), scheme):
         x = {}
     return weigh(x)
