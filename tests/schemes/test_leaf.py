@@ -1,4 +1,4 @@
-"""schemes/ and storage/ import the standard library, NumPy and the errors, and nothing else."""
+"""schemes/ and storage/ import the standard library, NumPy and the errors, storage/ also h5py, and nothing else."""
 
 import ast
 import importlib
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("folder", ["schemes", "storage"])
-def test_imports(folder):
+@pytest.mark.parametrize(("folder", "library"), [("schemes", "numpy"), ("storage", "h5py")])
+def test_imports(folder, library):
     root = Path(importlib.import_module(f"checkpointer.{folder}").__file__).parent
     for path in root.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -18,6 +18,6 @@ def test_imports(folder):
                 names = [node.module]
             for name in names:
                 own = name == "checkpointer.errors" or name.startswith(f"checkpointer.{folder}.")
-                assert own or name.split(".")[0] in {"numpy", *sys.stdlib_module_names}, (
+                assert own or name.split(".")[0] in {"numpy", library, *sys.stdlib_module_names}, (
                     f"{path.name} imports {name}"
                 )
