@@ -7,6 +7,7 @@ than a reverse sweep does.
 
 from __future__ import annotations
 
+import mmap
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ _MOST = 1024
 _ROUNDS = 3
 _ENOUGH = 0.2
 """Seconds after which a trial is not repeated."""
+_ENOUGH_BYTES = 2**28
+"""Of more memory than this, a part is tried."""
 
 _measured: dict[Any, Measurement] = {}
 
@@ -66,6 +69,7 @@ def on_trial(loop: Loop, number: int) -> Measurement | None:
     try:
         with quiet_replay(), loop.state.guarded(), np.errstate(all="ignore"):
             times = _timed(loop, number, levels)
+        times["keep"] += _new_memory(sizes["tape_bytes"])
     finally:
         loop.handles.show()
     for tail, items in lists:
@@ -113,7 +117,7 @@ def _timed(loop: Loop, number: int, levels: int) -> dict[str, Any]:
     clock = _Clock()
     while clock.wanted:
         with replay():
-            clock.time("reverse", lambda: _reversed(loop, number))
+            _time_reversal(loop, number, clock)
         loop.known.note_steps()
         clock.time("read", lambda: loop.restore(number, 0))
         with not_recording(), replay():
@@ -125,7 +129,8 @@ def _timed(loop: Loop, number: int, levels: int) -> dict[str, Any]:
     read = clock.median("read")
     return {
         "step": clock.median("step"),
-        "reverse": clock.median("reverse"),
+        "reverse": clock.median("tape") + clock.median("back"),
+        "keep": clock.median("keep"),
         "write": tuple(clock.median(f"write {level}") for level in range(levels)),
         "read": (read, *(max(read, clock.median(f"read {level}")) for level in range(1, levels))),
     }
@@ -153,19 +158,39 @@ class _Clock:
         spent = sum(map(sum, self._times.values()))
         return self._rounds == 1 or (self._rounds <= _ROUNDS and spent < _ENOUGH)
 
-    def time(self, name: str, call: Callable[[], Any]) -> None:
+    def time(self, name: str, call: Callable[[], Any]) -> Any:
         start = perf_counter()
-        call()
+        result = call()
         self._times.setdefault(name, []).append(perf_counter() - start)
+        return result
 
     def median(self, name: str) -> float:
         return median(self._times[name])
 
 
-def _reversed(loop: Loop, number: int) -> None:
-    taped = loop.run_taped(number)
-    taped.compare(number, {})
-    _pull_back(taped.stretch)
+def _time_reversal(loop: Loop, number: int, clock: _Clock) -> None:
+    taped = clock.time("tape", lambda: loop.run_taped(number))
+
+    def keep() -> None:
+        taped.keep()
+        taped.check_untouched(number)
+
+    def back() -> None:
+        taped.compare(number, {})
+        _pull_back(taped.stretch)
+
+    clock.time("keep", keep)
+    clock.time("back", back)
+
+
+def _new_memory(size: int) -> float:
+    """Seconds that it takes to get so many bytes of memory that are new to the process: the first write finds no pages."""
+    part = min(size, _ENOUGH_BYTES)
+    array = np.frombuffer(mmap.mmap(-1, part), np.uint8)
+    clock = _Clock()
+    clock.time("first", lambda: array.fill(1))
+    clock.time("second", lambda: array.fill(1))
+    return max(clock.median("first") - clock.median("second"), 0.0) * size / part
 
 
 def _pull_back(stretch: Stretch) -> None:

@@ -104,6 +104,7 @@ def _priced(measured: Measurement, candidate: Candidate) -> Choice:
     seconds = cost.seconds(
         step=measured.step, reverse=measured.reverse, write=measured.write, read=measured.read
     )
+    seconds += cost.tapes * measured.keep
     return Choice(candidate.scheme, *_bytes(measured, candidate.scheme, cost.peaks), seconds, cost)
 
 

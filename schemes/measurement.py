@@ -27,6 +27,8 @@ class Measurement:
         Seconds for a snapshot written, and read, on each level.
     available : int
         Bytes of memory that were available to the process.
+    keep : float
+        Seconds that it takes besides to keep the tape of a step while others run: memory that has to be new.
     """
 
     first_bytes: int
@@ -39,3 +41,4 @@ class Measurement:
     write: tuple[float, ...]
     read: tuple[float, ...]
     available: int
+    keep: float = 0.0

@@ -160,9 +160,12 @@ def test_the_log_says_what_was_chosen_and_what_it_took(program, caplog):
     grad(program.rewritten.aliases)(INPUTS[0], 30, Auto("1 GB"))
     chosen, took = messages(caplog)
     line = program.path.read_text().split("checkpointed(range(steps), scheme)")[0].count("\n") + 1
-    assert chosen.startswith(f"{program.path.name}:{line}: chose Mixed(slots=29) for 30 steps, at most ")
+    assert chosen.startswith(f"{program.path.name}:{line}: chose ")
+    everything_fits = (
+        r"(Mixed\(slots=29\).* run 1.00|Revolve\(snapshots=29\).* run 1.97)"  # by what the clock says
+    )
     assert re.search(
-        r"each step run 1.00 times on average, predicted [\d.e+]+ m?s: a snapshot takes ", chosen
+        rf"chose {everything_fits} times on average, predicted [\d.e+]+ m?s: a snapshot takes ", chosen
     )
     assert re.fullmatch(
         rf"{program.path.name}:{line}: 30 steps took [\d.e+]+ m?s, predicted .* \(\d+%\), the trial .*", took

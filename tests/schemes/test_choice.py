@@ -46,6 +46,14 @@ def test_tapes_are_kept_where_they_are_small():
     assert isinstance(choose(LOOP, 1000, 66 * MB, 0).scheme, Revolve)
 
 
+def test_tapes_are_not_kept_where_that_takes_longer_than_the_steps_it_saves():
+    small = replace(LOOP, tape_bytes=2 * MB, keep=0.009)
+    kept = choose(small, 20, 500 * MB, 0)
+    assert kept.scheme == Mixed(19)
+    assert kept.seconds == pytest.approx(20 * 0.05 + 19 * 0.009)
+    assert choose(replace(small, keep=0.013), 20, 500 * MB, 0).scheme == Revolve(19)
+
+
 def test_a_tape_that_takes_more_than_a_state_takes_more_of_the_budget():
     choice = choose(LOOP, 11, 25 * MB + 3 * MB + 10 * 20 * MB, 0)
     assert choice.scheme == Mixed(10)
