@@ -1,7 +1,7 @@
 """What a schedule tells its consumer to do: a closed set of dataclasses.
 
-They are values, which nobody changes. They are not frozen, since a frozen one takes nearly three times as long to make, and a
-long loop has millions of them.
+They are values, which nobody changes. They are not frozen, since a frozen one takes nearly three times as long to make, and
+a long loop has millions of them.
 
 "The state before step k" is the state that step k starts from; the state before step 0 is the initial one.
 Slots are numbers; what a slot is (a dictionary entry, a file) is the storage's business. A slot holds one thing at a
