@@ -156,9 +156,10 @@ def test_a_loop_that_ends_by_the_clock_is_refused(load):
         HEAD
         + """
     def f(x, scheme):
-        for i in checkpointed(range(1000), scheme):
+        deadline = time.perf_counter() + 0.02
+        for i in checkpointed(range(10**6), scheme):
             x = np.sin(x)
-            if os.urandom(1)[0] > 200 and i > 5:
+            if time.perf_counter() > deadline:  # as it is whenever a step is recomputed
                 break
         return x
     """
