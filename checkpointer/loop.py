@@ -196,19 +196,16 @@ class Loop:
     def advance_first(self, start: int, stop: int) -> None:
         """In the first sweep: run steps plainly, as long as the loop goes on."""
         with not_recording():
-            self._first_sweep(start, stop)
-
-    def _first_sweep(self, start: int, stop: int) -> None:
-        for number in range(start, stop):
-            if not self.items.has(number):
-                self.steps = number
-                return
-            self._done = number + 1
-            self._note()
-            self.signal = self.run(number)
-            if self.signal is not None:
-                self.steps = number + 1
-                return
+            for number in range(start, stop):
+                if not self.items.has(number):
+                    self.steps = number
+                    return
+                self._done = number + 1
+                self._note()
+                self.signal = self.run(number)
+                if self.signal is not None:
+                    self.steps = number + 1
+                    return
 
     def run_first_taped(self, number: int) -> Taped:
         """In the first sweep: run a step under a new tape."""
@@ -225,8 +222,7 @@ class Loop:
     def run_through(self) -> None:
         """Run the whole loop on plain arrays, without a schedule."""
         self._audit = None  # nothing will be computed again
-        with not_recording():
-            self._first_sweep(0, sys.maxsize)
+        self.advance_first(0, sys.maxsize)
 
     def ended(self) -> Ended:
         """How the loop ended, for the code after it."""

@@ -63,10 +63,8 @@ class Slots:
         return len(self.snapshots) + len(self.tapes)
 
     def _count(self, level: int, change: int) -> None:
-        while len(self._counts) <= level:
-            self._counts.append(0)
-            self.peaks.append(0)
-        self._counts[level] += change
+        _count(self._counts, level, change)
+        _count(self.peaks, level, 0)
         self.peaks[level] = max(self.peaks[level], self._counts[level])
         self.peak = max(self.peak, self._held())
 
@@ -139,7 +137,7 @@ class Machine:
             self._refuse("levels count from 0")
         self._needs_empty(slot)
         self.memory.put_snapshot(slot, step, level)
-        _count(self.writes, level)
+        _count(self.writes, level, 1)
         self._needs_room()
 
     def _record(self, step: int, slot: int | None) -> None:
@@ -170,7 +168,7 @@ class Machine:
         stored, level = self.memory.snapshots[slot]
         if stored != step:
             self._refuse(f"slot {slot} holds the state before step {stored}")
-        _count(self.reads, level)
+        _count(self.reads, level, 1)
         self.current = step
 
     def _reverse(self, step: int) -> None:
@@ -221,7 +219,7 @@ class Machine:
         raise ScheduleError(f"{self.action} in the {sweep} sweep cannot be executed: {why}")
 
 
-def _count(counts: list[int], level: int) -> None:
+def _count(counts: list[int], level: int, change: int) -> None:
     while len(counts) <= level:
         counts.append(0)
-    counts[level] += 1
+    counts[level] += change
