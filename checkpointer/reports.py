@@ -77,9 +77,9 @@ def _sentence(choice: Choice, measured: Measurement) -> str:
     )
     if choice.cost is None or choice.seconds is None:
         return f"chose {choice.scheme!r} for a loop of unknown length, {most}: {why}"
-    again = (choice.cost.advances + choice.cost.reversals) / max(choice.cost.steps, 1)
     return (
-        f"chose {choice.scheme!r} for {choice.cost.steps} steps, {most}, each step run {again:.2f} times on average,"
+        f"chose {choice.scheme!r} for {choice.cost.steps} steps, {most},"
+        f" each step run {choice.cost.recompute_factor:.2f} times on average,"
         f" predicted {_time(choice.seconds)}: {why}"
     )
 

@@ -100,18 +100,8 @@ def writes(n: int, c: int) -> int:
 def binomial_cost(n: int, c: int) -> Cost:
     """What Revolve's two sweeps over n steps with c snapshots cost, in closed form."""
     taken, peak = writes(n, c), min(c, max(n - 1, 1), n)
-    return Cost(
-        steps=n,
-        advances=advances(n, c),
-        reversals=n,
-        snapshots=taken,
-        restores=max(n - 1, 0),
-        discards=taken,
-        tapes=0,
-        peak=peak,
-        writes=(taken,),
-        reads=(max(n - 1, 0),),
-        peaks=(peak,),
+    return Cost.foreseen(
+        n, advances=advances(n, c), writes=[taken], reads=[max(n - 1, 0)], peaks=[peak], peak=peak
     )
 
 

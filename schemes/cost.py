@@ -40,6 +40,39 @@ class Cost:
     reads: tuple[int, ...]
     peaks: tuple[int, ...]
 
+    @classmethod
+    def foreseen(
+        cls,
+        steps: int,
+        *,
+        advances: int,
+        writes: Sequence[int],
+        reads: Sequence[int],
+        peaks: Sequence[int],
+        peak: int,
+        tapes: int = 0,
+    ) -> Cost:
+        """The cost of a valid schedule: it reverses every step once, and discards every snapshot."""
+        written = sum(writes)
+        return cls(
+            steps=steps,
+            advances=advances,
+            reversals=steps,
+            snapshots=written,
+            restores=sum(reads),
+            discards=written,
+            tapes=tapes,
+            peak=peak,
+            writes=tuple(writes),
+            reads=tuple(reads),
+            peaks=tuple(peaks),
+        )
+
+    @property
+    def recompute_factor(self) -> float:
+        """How often a step is run on average: (advances + reversals) / steps."""
+        return (self.advances + self.reversals) / max(self.steps, 1)
+
     def seconds(
         self, *, step: float, reverse: float, write: Sequence[float] = (), read: Sequence[float] = ()
     ) -> float:

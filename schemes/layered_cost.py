@@ -139,16 +139,6 @@ def _cost(
 ) -> Cost:
     """The cost, told without the slowest levels if they are never used, as `simulate` tells it."""
     used = max((level for level, number in enumerate(writes, start=1) if number), default=1)
-    return Cost(
-        steps=steps,
-        advances=advances,
-        reversals=steps,
-        snapshots=sum(writes),
-        restores=sum(reads),
-        discards=sum(writes),
-        tapes=0,
-        peak=peak,
-        writes=tuple(writes[:used]),
-        reads=tuple(reads[:used]),
-        peaks=tuple(peaks[:used]),
+    return Cost.foreseen(
+        steps, advances=advances, writes=writes[:used], reads=reads[:used], peaks=peaks[:used], peak=peak
     )

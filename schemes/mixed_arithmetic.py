@@ -100,19 +100,11 @@ def mixed_cost(n: int, s: int) -> Cost:
     (27031212, 28718923, 971281076)
     """
     restores, written, peak = _restores(n, s), _writes(n, s), min(s, max(n - 1, 0))
-    return Cost(
-        steps=n,
-        advances=steps_run(n, s) - n,
-        reversals=n,
-        snapshots=written,
-        restores=restores,
-        discards=written,
-        tapes=max(n - 1, 0)
-        - restores,  # each sweep to a last step, the first and one per restore, keeps all but that
-        peak=peak,
-        writes=(written,),
-        reads=(restores,),
-        peaks=(peak,),
+    # Each sweep to a last step, the first and one per restore, keeps the tapes of all steps but that.
+    tapes = max(n - 1, 0) - restores
+    advances = steps_run(n, s) - n
+    return Cost.foreseen(
+        n, advances=advances, writes=[written], reads=[restores], peaks=[peak], peak=peak, tapes=tapes
     )
 
 

@@ -45,19 +45,14 @@ def cost_of_periods(steps: int, period: int, extra: int, *, level: int, placed: 
     else:
         rows = [(written, read, max(one.held, end.held)), *[(0, 0, 0)] * (level - 1)]
         rows += [(starts, reads_of_starts, starts)] * (steps > 0)
-    by_level = list(zip(*rows, strict=True))
-    return Cost(
-        steps=steps,
+    writes_by_level, reads_by_level, peaks = zip(*rows, strict=True)
+    return Cost.foreseen(
+        steps,
         advances=max(steps - 1, 0) - ran + full * one.advances + end.advances,
-        reversals=steps,
-        snapshots=written + starts,
-        restores=read + reads_of_starts,
-        discards=written + starts,
-        tapes=0,
+        writes=writes_by_level,
+        reads=reads_by_level,
+        peaks=peaks,
         peak=peak,
-        writes=by_level[0],
-        reads=by_level[1],
-        peaks=by_level[2],
     )
 
 
@@ -108,16 +103,7 @@ def cost_from(standing: Iterable[int], steps: int, slots: int, taken: int) -> Co
         again += advances(length, free)
         taken += max(writes(length, free) - 1, 0)
         peak = max(peak, below + min(free, max(length - 1, 1)))
-    return Cost(
-        steps=steps,
-        advances=max(steps - 1, 0) + again,
-        reversals=steps,
-        snapshots=taken,
-        restores=max(steps - 1, 0),
-        discards=taken,
-        tapes=0,
-        peak=peak,
-        writes=(taken,),
-        reads=(max(steps - 1, 0),),
-        peaks=(peak,),
+    plain = max(steps - 1, 0)
+    return Cost.foreseen(
+        steps, advances=plain + again, writes=[taken], reads=[plain], peaks=[peak], peak=peak
     )

@@ -79,8 +79,8 @@ class Candidate:
 
     @property
     def recompute_factor(self) -> float:
-        """How often a step is run on average: (advances + reversals) / steps."""
-        return (self.cost.advances + self.cost.reversals) / self.cost.steps
+        """How often a step is run on average."""
+        return self.cost.recompute_factor
 
 
 @dataclass(frozen=True)
