@@ -26,6 +26,7 @@ from checkpointer.memory import Memory
 from checkpointer.refusals import at_function, refuse
 from checkpointer.replay import quiet_replay, replay
 from checkpointer.reports import report_choice, report_cost
+from checkpointer.resume import Points
 from checkpointer.schemes import Action, Schedule
 from checkpointer.signals import BREAK, Ended, Return
 from checkpointer.snapshots import Snapshot, capture
@@ -71,6 +72,10 @@ class Loop:
         What the sweeps have taken so far, and how much of it was the trial of the first step.
     reported_quietly : bool
         Whether the choice of the schedule is no news (`checkpointer.reports`).
+    recorded : bool
+        Whether the last step of the first sweep ran under a tape that was kept.
+    points : Points or None
+        The durable points, if the loop can be resumed by another process.
     """
 
     def __init__(
@@ -100,8 +105,9 @@ class Loop:
         self.seconds = 0.0
         self.trial_seconds = 0.0
         self.reported_quietly = False
+        self.points: Points | None = None
         self._kept: dict[int, Taped] = {}
-        self._recorded = False
+        self.recorded = False
         self._done = 0
         self._following: tuple[int, dict[Key, Fingerprint]] | None = None
 
@@ -109,14 +115,14 @@ class Loop:
 
     def forward_actions(self) -> Iterator[Action]:
         """The schedule's actions up to the end of the loop, which may come before the end of the schedule."""
-        for action in self.schedule.forward():
+        for action in self.schedule.forward() if self.points is None else self.points.forward():
             yield action
             if self.steps is not None:
                 return
 
     def reverse_actions(self) -> Iterator[Action]:
         """The schedule's actions from the last step back to the first."""
-        return self.schedule.reverse()
+        return self.schedule.reverse() if self.points is None else self.points.reverse()
 
     def advance(self, start: int, stop: int) -> None:
         """Run the steps from ``start`` to before ``stop`` on plain arrays."""
@@ -128,17 +134,15 @@ class Loop:
             if self.steps is None:
                 self.advance_first(start, stop)
             return
-        with not_recording(), replay():
-            for number in range(start, stop):
-                self._check(number)
-                self._expect(number, self.run(number))
-        self._check(stop)
+        self.run_again(start, stop)
 
     def save(self, step: int, slot: int, level: int) -> None:
         """Store the state before ``step`` on a level of the storage."""
         self.state.begin(step)
         live = self.session.copies(level)
         snapshot = capture(self.state, self.known, step=step, live=live)
+        if self.points is not None and self.session.lasts(level):
+            self.points.describe(snapshot)
         self.session.save(slot, snapshot if live else snapshot.loosened(), level)
 
     def restore(self, step: int, slot: int) -> None:
@@ -160,7 +164,7 @@ class Loop:
             taped = self._trace_again(step)
         elif self.items.has(step):
             taped = self.run_first_taped(step)
-            self._recorded = slot is None
+            self.recorded = slot is None
             if slot is None:
                 self.steps = step + 1
         else:
@@ -180,10 +184,15 @@ class Loop:
         if taped.kept:
             taped.check_untouched(step)
             self.known.note_steps()
+        if self.points is not None:
+            adjoint = self.points.incoming(taped, adjoint)
         try:
-            return taped.stretch.pullback(adjoint)
+            adjoint = taped.stretch.pullback(adjoint)
         except TraceError as error:
             raise at_function(error, self.step, f", in step {step} of this loop") from error
+        if self.points is not None:
+            self.points.outgoing(taped, adjoint)
+        return adjoint
 
     # --- running steps ---------------------------------------------------------------------------------------------
 
@@ -206,6 +215,34 @@ class Loop:
                 if self.signal is not None:
                     self.steps = number + 1
                     return
+                if self.points is not None:
+                    self.points.at_step(number + 1)
+
+    def run_again(self, start: int, stop: int) -> None:
+        """Run steps plainly that have run before, in this process or in an earlier one."""
+        self.known.note_steps()
+        with not_recording(), replay():
+            for number in range(start, stop):
+                self._check(number)
+                self._expect(number, self.run(number))
+                if self.points is not None:
+                    self.points.at_step(number + 1)
+        self._check(stop)
+
+    def record_again(self, step: int) -> None:
+        """Run a step that has run before under the tape, and keep the tape."""
+        taped = self._trace_again(step)
+        taped.keep()
+        self.known.note_steps()
+        self._kept[step] = taped
+
+    def begin_at(self, step: int) -> None:
+        """The first sweep goes on from the state before this step, to which an earlier process has come."""
+        self._done = step
+
+    def end_at(self, steps: int, signal: Any, *, recorded: bool) -> None:
+        """The first sweep ended like this in an earlier process."""
+        self.steps, self.signal, self.recorded, self._done = steps, signal, recorded, steps
 
     def run_first_taped(self, number: int) -> Taped:
         """In the first sweep: run a step under a new tape."""
@@ -239,7 +276,7 @@ class Loop:
         self.items.move_on(self.steps, exhausted=self.signal is None)
         for tail in self.state.tails.values():
             tail.end()
-        self.schedule.finish(self.steps, recorded=self._recorded)
+        self.schedule.finish(self.steps, recorded=self.recorded)
 
     @contextmanager
     def clocked(self) -> Iterator[None]:
@@ -302,7 +339,7 @@ class Loop:
             stretch.end(left)
         tape.raise_what_was_swallowed()
         self.known.note_writes(root for key, root in live.before.roots.items() if key not in wrapper.memories)
-        return Taped(stretch, signal, before, lambda: fingerprints.after(left, wrapper.memories))
+        return Taped(stretch, signal, before, lambda: fingerprints.after(left, wrapper.memories), left)
 
 
 class LoopOperation:
@@ -326,9 +363,14 @@ class LoopOperation:
             group.collect(adjoint)
         for tail in self.loop.state.tails.values():
             tail.put_back()
+        points = self.loop.points
         try:
             with quiet_replay(), self.loop.state.guarded(), self.loop.clocked():
+                if points is not None:
+                    points.seeded(adjoint)
                 adjoint = self.sweep(self.loop, adjoint)
+                if points is not None:
+                    adjoint = points.done(adjoint)
         finally:
             self.loop.handles.show()
             self.loop.session.close()
@@ -371,7 +413,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
         for root in around.roots.values()
         if id(root) not in wrapper.memories and root.dtype.kind in "fc"
     ]
-    if not loop.audited:
+    if not loop.audited and loop.points is None:
         loop.state.settle(around)
     loop.state.keep(_within(loop) if loop.state.tails else around)
     around = _all_traced(loop, tape, wrapper)
@@ -383,8 +425,12 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     loop.handles.look_for(around)
     try:
         with not_recording(), loop.clocked():
+            if loop.points is not None:
+                loop.points.begin()
             forward(loop)
         loop.finish()
+        if loop.points is not None:
+            loop.points.finished()
         report_choice(loop)
     except BaseException as error:
         tape.swallowed = tape.swallowed or failed_inside(error)

@@ -170,6 +170,10 @@ class CodeReach:
                 self._add(("default", id(function)), function, lambda: Defaults(function))
         self.mention(function)
 
+    def code(self) -> list[types.CodeType]:
+        """The code of all functions that were found."""
+        return [value for value in self._alive if isinstance(value, types.CodeType)]
+
     def knows(self, value: Any) -> bool:
         """Whether a function, class or cell has been found before."""
         return id(value) in self._seen

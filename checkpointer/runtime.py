@@ -13,6 +13,7 @@ from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
 from checkpointer.refusals import noted
+from checkpointer.resume import Points, scheme_text
 from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
 from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
 from checkpointer.state import State
@@ -102,9 +103,12 @@ def _differentiated(
         schedule = scheme.schedule(items.length)
     except CheckpointerError as error:
         raise noted(error) from None
-    session = storage.session()
+    assert active.tape is not None
+    session = storage.inner_session() if active.tape.of_step else storage.session()
     audit = audit or audit_wanted()
     loop = Loop(step, items, schedule, session, State([step], holder), holder, audit=audit)
+    if session.durable is not None:
+        loop.points = Points(loop, session.durable, scheme_text(scheme))
     return differentiate(loop, forward, reverse)
 
 

@@ -133,7 +133,7 @@ class Snapshot(Portable):
         The step of a loop before which it was taken.
     """
 
-    __slots__ = ("__weakref__", "buffers", "contents", "step")
+    __slots__ = ("__weakref__", "buffers", "contents", "description", "step")
 
     def __init__(
         self,
@@ -144,6 +144,7 @@ class Snapshot(Portable):
         self.contents = contents
         self.buffers = dict(buffers)
         self.step = step
+        self.description = ""
 
     @property
     def nbytes(self) -> int:
@@ -232,6 +233,7 @@ class LooseSnapshot(Snapshot):
 
     def __init__(self, whole: Snapshot) -> None:
         super().__init__([], {}, whole.step)
+        self.description = whole.description
         self._frame = whole.emptied()
         self._blocks = {key: whole.blocks_of(key) for key in whole.buffers}
         self._nbytes = whole.nbytes

@@ -252,6 +252,10 @@ class State:
             for tail in self._tails.values():
                 tail.reveal()
 
+    def code(self) -> list[types.CodeType]:
+        """The code that has been found so far."""
+        return self._code.code()
+
     def reach(self) -> int:
         """How many places of code have been found so far; the state as a whole may have more of them than it had."""
         return len(self._code.containers)

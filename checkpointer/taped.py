@@ -7,7 +7,7 @@ from typing import Any
 
 from checkpointer.errors import ReplayError
 from checkpointer.fingerprints import Fingerprint, compare, of_arrays
-from checkpointer.state import Key
+from checkpointer.state import Key, Leaf
 from checkpointer.stretch import Stretch
 
 Prints = dict[Key, Fingerprint]
@@ -25,6 +25,8 @@ class Taped:
         The fingerprints of the state before the step.
     after : function
         Takes those of the state after it, while the arrays still hold that.
+    left : list of Leaf
+        The leaves of the state after it.
 
     Attributes
     ----------
@@ -32,10 +34,13 @@ class Taped:
         Other steps run before this one is reversed.
     """
 
-    def __init__(self, stretch: Stretch, signal: Any, before: Prints, after: Callable[[], Prints]) -> None:
+    def __init__(
+        self, stretch: Stretch, signal: Any, before: Prints, after: Callable[[], Prints], left: list[Leaf]
+    ) -> None:
         self.stretch = stretch
         self.signal = signal
         self.before = before
+        self.left = left
         self._take_after = after
         self._after: Prints | None = None
 

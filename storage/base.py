@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from checkpointer.errors import StorageError
+
+if TYPE_CHECKING:
+    from checkpointer.storage.durable import DurableSession
 
 
 class Session(ABC):
@@ -73,6 +76,10 @@ class Session(ABC):
             self._keys.clear()
             self._close()
 
+    def __contains__(self, key: int) -> bool:
+        """Whether a snapshot stands under the key."""
+        return key in self._keys
+
     def __len__(self) -> int:
         """How many snapshots stand."""
         return len(self._keys)
@@ -95,6 +102,19 @@ class Session(ABC):
 
         Then a snapshot need not hold copies of the program's arrays: it may show the live ones.
         """
+        return False
+
+    def lasts(self, level: int = 0) -> bool:
+        """Whether what is saved on this level outlives the process, so that it has to be described (`Portable`)."""
+        return False
+
+    @property
+    def durable(self) -> DurableSession | None:
+        """The session, this one or one below it, whose snapshots outlive the process."""
+        return None
+
+    def adopt(self, key: int, step: int, level: int = 0) -> bool:
+        """Let a snapshot that an earlier process has left of the state before ``step`` stand under ``key``, if there is one."""
         return False
 
     @abstractmethod
@@ -138,3 +158,7 @@ class Storage(ABC):
         StorageError
             If there is no room for it.
         """
+
+    def inner_session(self) -> Session:
+        """A session for a loop that runs in a step of another loop, and is gone when that step is done."""
+        return self.session()

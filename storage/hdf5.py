@@ -45,6 +45,13 @@ class HDF5Storage(Storage):
         Where the temporary file is made, instead of the system's usual place.
     compression : "gzip" or "lzf", optional
         Compress the arrays, without loss. It saves disk space, and takes much longer than the writing.
+    resume : bool, optional
+        Let a run that was killed go on when the same program is started again, from the last durable point of its forward
+        or its reverse sweep (docs/resume.md). The file is made, or gone on with; it stays when the run is done, and a
+        program that is started then finds its result in it. Remove it to start anew.
+    every : float, optional
+        With ``resume``: seconds of work that a loop may lose, that is, how long it goes on before it makes the next durable
+        point. Points come less often where making one takes more than a twentieth of this time.
 
     Raises
     ------
@@ -59,6 +66,8 @@ class HDF5Storage(Storage):
     _: KW_ONLY
     folder: str | os.PathLike[str] | None = None
     compression: str | None = None
+    resume: bool = False
+    every: float = 10.0
 
     def __post_init__(self) -> None:
         for name in ("path", "folder"):
@@ -66,6 +75,15 @@ class HDF5Storage(Storage):
         if self.path is not None and self.folder is not None:
             raise ArgumentError(
                 "HDF5Storage: path names a file that is kept and folder a place for a temporary one: give one of them"
+            )
+        if not isinstance(self.resume, bool):
+            raise ArgumentError(f"HDF5Storage: resume must be True or False, but is {self.resume!r}")
+        if self.resume and self.path is None:
+            raise ArgumentError("HDF5Storage: resume=True needs a path, by which the run is found again")
+        every = self.every
+        if isinstance(every, bool) or not isinstance(every, int | float) or not every >= 0:
+            raise ArgumentError(
+                f"HDF5Storage: every must be a number of seconds, 0 or more, but is {every!r}"
             )
         if self.compression not in COMPRESSIONS:
             raise ArgumentError(
@@ -80,15 +98,28 @@ class HDF5Storage(Storage):
         StorageError
             If the file cannot be made, or is another's; or if h5py is not installed.
         """
+        if self.resume:
+            from checkpointer.storage.durable import DurableSession
+            from checkpointer.storage.run_files import run_file
+
+            assert self.path is not None
+            return DurableSession(run_file(os.fspath(self.path)), self.compression, float(self.every))
         if self.path is not None:
             file = shared_file(os.fspath(self.path))
         else:
             file = temporary_file(None if self.folder is None else os.fspath(self.folder))
         return HDF5Session(file, self.compression)
 
+    def inner_session(self) -> Session:
+        """A session for a loop in a step of another loop. With ``resume`` it has a temporary file: it goes with the step."""
+        return HDF5Session(temporary_file(None), self.compression) if self.resume else self.session()
+
     def __repr__(self) -> str:
         path = [] if self.path is None else [repr(self.path)]
-        rest = [f"{key}={value!r}" for key in ("folder", "compression") if (value := getattr(self, key))]
+        named = ("folder", "compression", "resume")
+        rest = [f"{key}={value!r}" for key in named if (value := getattr(self, key))]
+        if self.every != HDF5Storage.every:
+            rest.append(f"every={self.every!r}")
         return f"HDF5Storage({', '.join(path + rest)})"
 
 
@@ -121,7 +152,7 @@ class HDF5Session(Session):
         if not isinstance(snapshot, Portable):
             raise StorageError(f"HDF5Storage keeps snapshots of loops only, not {snapshot!r}")
         self._file.check()
-        contents = _named(snapshot)
+        contents = named(snapshot)
         size = sum(content.nbytes for content in contents.values())
         with self._file.errors("save a snapshot", size):
             slot = self._slots.get(key)
@@ -158,7 +189,7 @@ class HDF5Session(Session):
         self._release()
 
 
-def _named(snapshot: Portable) -> dict[str, Content]:
+def named(snapshot: Portable) -> dict[str, Content]:
     """The arrays of a snapshot, in order, by names that differ and are valid in HDF5; then its numbers and texts."""
     contents: dict[str, Content] = {}
     for content in snapshot.arrays():
@@ -209,7 +240,7 @@ class _Slot:
         self._descriptor = group.file.id.get_vfd_handle()
         self._datasets: dict[str, Dataset] = {}
         self._group = group
-        group.attrs.update(step=np.int64(-1), written=_now(), standing=np.False_)
+        group.attrs.update(step=np.int64(-1), written=now(), standing=np.False_)
 
     def write(self, contents: Mapping[str, Content], latest: dict[str, Dataset]) -> None:
         """Let the group have these arrays; ``latest`` are the datasets that were written last under the same names."""
@@ -257,7 +288,7 @@ class _Slot:
     def stamp(self, step: int) -> None:
         """Note the step that the snapshot belongs to, and the time."""
         set_attribute(self._group, "step", np.int64(step))
-        set_attribute(self._group, "written", _now())
+        set_attribute(self._group, "written", now())
         set_attribute(self._group, "standing", np.True_)
 
     def retire(self) -> None:
@@ -267,5 +298,5 @@ class _Slot:
         set_attribute(self._group, "standing", np.False_)
 
 
-def _now() -> np.bytes_:
+def now() -> np.bytes_:
     return np.bytes_(datetime.now(UTC).isoformat(timespec="microseconds"))

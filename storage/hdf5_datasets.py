@@ -85,6 +85,16 @@ class Dataset(ABC):
     def read(self, array: NDArray[Any]) -> None:
         """Fill a C-contiguous array of as many bytes."""
 
+    def loaded(self) -> NDArray[Any]:
+        """A new array with the content."""
+        array = np.empty(*self._form)
+        self.read(array)
+        return array
+
+    def direct(self) -> list[tuple[int, int]]:
+        """Where in the file `write` puts bytes without HDF5, and how many."""
+        return []
+
     @abstractmethod
     def _write(self, rows: list[Row]) -> None: ...
 
@@ -113,6 +123,9 @@ class Contiguous(Dataset):
 
     def read(self, array: NDArray[Any]) -> None:
         self._read(array.reshape(-1).view(np.uint8), self._offset)
+
+    def direct(self) -> list[tuple[int, int]]:
+        return [(self._offset, self._nbytes)]
 
     def give_up(self) -> None:
         if os.fstat(self._descriptor).st_size <= self._offset + self._nbytes:
@@ -180,6 +193,21 @@ def create(group: Any, name: str, content: Content, compression: str | None, des
         dataset = Contiguous(content, descriptor, offset or 0)
     if kind != content.dtype:
         group[name].attrs["dtype"] = content.dtype.str
+    dataset.places[id(group), name] = group
+    return dataset
+
+
+def opened(group: Any, name: str, descriptor: int) -> Dataset:
+    """A dataset of an earlier process."""
+    found = group[name]
+    kind = np.dtype(found.attrs.get("dtype", found.dtype))
+    shape = found.shape if kind == found.dtype else found.shape[:-1]
+    content = Content(name, shape, kind, (np.broadcast_to(np.empty((), kind), shape),))
+    dataset: Dataset
+    if found.chunks is None:
+        dataset = Contiguous(content, descriptor, found.id.get_offset() or 0)
+    else:
+        dataset = Filtered(content, found)
     dataset.places[id(group), name] = group
     return dataset
 

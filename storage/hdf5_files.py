@@ -127,7 +127,7 @@ class SnapshotFile:
 
 def temporary_file(folder: str | None) -> SnapshotFile:
     """A new file that nobody else can find."""
-    h5py = _h5py()
+    h5py = h5py_module()
     folder = tempfile.gettempdir() if folder is None else folder
     try:
         descriptor, path = tempfile.mkstemp(".h5", "checkpointer-", folder)
@@ -146,7 +146,7 @@ def temporary_file(folder: str | None) -> SnapshotFile:
 
 def shared_file(path: str) -> SnapshotFile:
     """The file that the user named: new, or made by an earlier loop of this process."""
-    h5py = _h5py()
+    h5py = h5py_module()
     path = os.path.realpath(path)
     with _lock:
         opened = _open.get(path)
@@ -274,7 +274,7 @@ def _remove(path: str) -> None:
         pass
 
 
-def _h5py() -> Any:
+def h5py_module() -> Any:
     try:
         import h5py
     except ImportError as error:

@@ -58,6 +58,8 @@ class Portable(ABC):
 
     step: int | None
     """The step before which it was taken, if it is that of a loop."""
+    description: str
+    """What a later process needs beside the contents of the arrays to make the snapshot again; empty if nobody asked."""
 
     @abstractmethod
     def arrays(self) -> list[Content]:

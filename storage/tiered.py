@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from checkpointer.errors import ArgumentError
 from checkpointer.storage.base import Session, Storage
+
+if TYPE_CHECKING:
+    from checkpointer.storage.durable import DurableSession
 
 
 class TieredStorage(Storage):
@@ -44,6 +49,9 @@ class TieredStorage(Storage):
         """A new, empty session of each storage for one run of one loop."""
         return TieredSession(self.storages)
 
+    def inner_session(self) -> Session:
+        return TieredSession(self.storages, inner=True)
+
     def __repr__(self) -> str:
         return f"TieredStorage({', '.join(map(repr, self.storages))})"
 
@@ -57,13 +65,13 @@ class TieredStorage(Storage):
 class TieredSession(Session):
     """A session for each level, and the level of each key."""
 
-    def __init__(self, storages: tuple[Storage, ...]) -> None:
+    def __init__(self, storages: tuple[Storage, ...], *, inner: bool = False) -> None:
         super().__init__()
         self._sessions: list[Session] = []
         self._of: dict[int, Session] = {}
         try:
             for storage in storages:
-                self._sessions.append(storage.session())
+                self._sessions.append(storage.inner_session() if inner else storage.session())
         except BaseException:
             self._close()
             raise
@@ -74,6 +82,21 @@ class TieredSession(Session):
 
     def copies(self, level: int = 0) -> bool:
         return self._at(level).copies()
+
+    def lasts(self, level: int = 0) -> bool:
+        return self._at(level).lasts()
+
+    @property
+    def durable(self) -> DurableSession | None:
+        return next((session.durable for session in self._sessions if session.durable is not None), None)
+
+    def adopt(self, key: int, step: int, level: int = 0) -> bool:
+        session = self._at(level)
+        if not session.adopt(key, step):
+            return False
+        self._of[key] = session
+        self._keys.add(key)
+        return True
 
     def _at(self, level: int) -> Session:
         return self._sessions[min(level, len(self._sessions) - 1)]

@@ -1,0 +1,341 @@
+"""Snapshots as text, for another process that runs the same program: which object stands where.
+
+Every process that runs a program from its start comes to a loop with the same objects in the same places. So what a
+later state refers to is either one of those objects, which a text can name by its number (`Entry`), or was made in the
+loop, and can be described: a number, a text, a tuple, an array, a list, an object of a class that a module defines. What
+cannot be described is refused. Nothing in a text is ever executed: classes are looked up among the modules that the program
+has loaded, and their objects are made without calling their code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from checkpointer.containers import (
+    UNBOUND,
+    Cell,
+    Container,
+    Dict,
+    Global,
+    Numbers,
+    ObjectArray,
+    Opaque,
+    Partial,
+    Set,
+    Slots,
+)
+from checkpointer.encoding import ATOMS, NotDescribed, as_atom, as_data, from_atom, from_data, is_atom
+from checkpointer.frames import Contents, can_be_made_again, values
+from checkpointer.memory import Array, root_of
+from checkpointer.reach import Defaults
+from checkpointer.shells import Shells, shell_of
+from checkpointer.snapshots import Snapshot, StoredBuffer
+from checkpointer.storage import Fill, Frame
+
+
+class Entry:
+    """The objects at a loop's entry, in the order of the walk: the same numbers in every process.
+
+    Attributes
+    ----------
+    containers : list of Container
+    roots : list of ndarray
+        The base arrays.
+    objects : list
+        Everything that the containers hold, and the containers' owners.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.containers = [container for container, _ in snapshot.contents]
+        self.roots = [buffer.root for buffer in snapshot.buffers.values()]
+        self.objects: list[Any] = []
+        self._numbers: dict[int, int] = {}
+        self._containers = {container.identity: number for number, container in enumerate(self.containers)}
+        self._roots = {id(root): number for number, root in enumerate(self.roots)}
+        for container, content in snapshot.contents:
+            self._add(container.owner)
+            for _, value in values(container, content):
+                self._add(value)
+
+    def _add(self, value: Any) -> None:
+        if id(value) in self._numbers or is_atom(value):
+            return
+        self._numbers[id(value)] = len(self.objects)
+        self.objects.append(value)
+        if isinstance(value, tuple):
+            for item in value:
+                self._add(item)
+
+    def number(self, value: Any) -> int | None:
+        """The number of an object, if it was there."""
+        return self._numbers.get(id(value))
+
+    def container(self, container: Container) -> int | None:
+        """The number of a container."""
+        return self._containers.get(container.identity)
+
+    def root(self, root: Array) -> int | None:
+        """The number of a base array."""
+        return self._roots.get(id(root))
+
+
+# --- to text ----------------------------------------------------------------------------------------------------------
+
+
+def described(snapshot: Snapshot, entry: Entry) -> str:
+    """A snapshot as text, without the contents of its arrays.
+
+    Raises
+    ------
+    NotDescribed
+        If the state holds something that was made in the loop and cannot be described.
+    """
+    return json.dumps(_Describer(snapshot, entry).text(), separators=(",", ":"))
+
+
+class _Describer:
+    def __init__(self, snapshot: Snapshot, entry: Entry) -> None:
+        self._snapshot = snapshot
+        self._entry = entry
+        self._roots = {id(buffer.root): number for number, buffer in enumerate(snapshot.buffers.values())}
+        self._new: dict[int, tuple[int, Any, Any]] = {}
+        self._attributes: dict[int, int] = {}
+        self._name = ""
+
+    def text(self) -> dict[str, Any]:
+        contents = [
+            (container, self._content(container, content)) for container, content in self._snapshot.contents
+        ]
+        found = []
+        for container, text in contents:
+            place = self._place(container)
+            if place is not None:  # otherwise a list of the walk's own
+                found.append([*place, text])
+        roots = [self._root(buffer.root) for buffer in self._snapshot.buffers.values()]
+        return {"roots": roots, "new": [shell for _, shell, _ in self._new.values()], "contents": found}
+
+    def _place(self, container: Container) -> tuple[str, Any] | None:
+        number = self._entry.container(container)
+        if number is not None:
+            return "entry", number
+        kind = type(container).__name__
+        if id(container.owner) in self._attributes:
+            return kind, [self._attributes[id(container.owner)], True]
+        if id(container.owner) in self._new:
+            return kind, [self._new[id(container.owner)][0], False]
+        return None
+
+    def _root(self, root: Array) -> Any:
+        number = self._entry.root(root)
+        if number is not None:
+            return number
+        if root.size and not can_be_made_again(root):
+            raise NotDescribed("an array in memory that NumPy does not own", self._name)
+        order = "C" if root.flags.c_contiguous else "F"
+        return [list(root.shape), as_atom(root.dtype), order, root.flags.writeable]
+
+    def _content(self, container: Container, content: Any) -> Any:
+        if content is UNBOUND:
+            return None
+        self._name = container.name
+        if isinstance(container, Cell | Global | Partial):
+            return [self._labelled(container, None, content)]
+        if isinstance(container, Defaults):
+            return [
+                self.value(content[0]),
+                [[key, self._labelled(container, key, item)] for key, item in content[1].items()],
+            ]
+        if isinstance(container, ObjectArray):
+            return [self.value(item) for item in content.flat]
+        if isinstance(container, Set):
+            return sorted((self.value(item) for item in content), key=json.dumps)
+        if isinstance(container, Numbers):
+            return as_data(bytes(memoryview(content)))
+        if isinstance(container, Opaque):
+            return as_data(content)
+        if isinstance(content, dict):
+            content = list(content.items())
+        elif not isinstance(container, Slots):
+            return [self._labelled(container, number, item) for number, item in enumerate(content)]
+        return [[self.value(key), self._labelled(container, key, item)] for key, item in content]
+
+    def _labelled(self, container: Container, key: Any, value: Any) -> Any:
+        if type(value) not in ATOMS:
+            self._name = container.label(key)
+        return self.value(value)
+
+    def value(self, value: Any) -> Any:
+        """A value as text: by its number, by its content, or as a new object that is described elsewhere."""
+        number = self._entry.number(value)
+        if number is not None:
+            return ["e", number]
+        if is_atom(value) or isinstance(value, float | complex | np.generic):
+            return as_atom(value)
+        if isinstance(value, tuple):
+            return self._tuple(value)
+        if type(value) is np.ndarray and value.dtype != object:
+            return self._array(value)
+        try:
+            return as_atom(value)
+        except NotDescribed:
+            return self._object(value)
+
+    def _tuple(self, value: tuple[Any, ...]) -> Any:
+        items = [self.value(item) for item in value]
+        return ["t", items] if type(value) is tuple else ["nt", as_atom(type(value)), items]
+
+    def _array(self, value: Array) -> Any:
+        root = root_of(value)
+        number = self._roots.get(id(root))
+        if number is None:
+            raise NotDescribed("an array that the walk of the state did not find", self._name)
+        if value is root:
+            return ["a", number]
+        offset = value.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+        kind = as_atom(value.dtype)
+        return ["v", number, kind, offset, list(value.shape), list(value.strides), value.flags.writeable]
+
+    def _object(self, value: Any) -> Any:
+        known = self._new.get(id(value))
+        if known is None:
+            number = len(self._new)
+            self._new[id(value)] = number, None, value
+            try:
+                shell = shell_of(value, self.value)
+            except NotDescribed as error:
+                raise NotDescribed(error.what, error.name or self._name) from None
+            known = self._new[id(value)] = number, shell, value
+            attributes = getattr(value, "__dict__", None)
+            if isinstance(attributes, dict):
+                self._attributes[id(attributes)] = number
+        return ["o", known[0]]
+
+
+def key_described(key: Any, entry: Entry) -> Any:
+    """The key of a leaf as JSON: it holds numbers, texts and what stands as a key in the program's dicts."""
+    number = entry.number(key)
+    if number is not None:
+        return ["e", number]
+    if isinstance(key, tuple):
+        return ["t", [key_described(part, entry) for part in key]]
+    return as_atom(key)
+
+
+def key_read(text: Any, entry: Entry) -> Any:
+    """The key that `key_described` described."""
+    if isinstance(text, list) and text[0] == "e":
+        return entry.objects[text[1]]
+    if isinstance(text, list) and text[0] == "t":
+        return tuple(key_read(part, entry) for part in text[1])
+    return from_atom(text)
+
+
+# --- and back -----------------------------------------------------------------------------------------------------------
+
+
+class ReadFrame(Frame):
+    """A snapshot without the contents of its arrays, from text."""
+
+    def __init__(self, text: str, entry: Entry) -> None:
+        self._text = json.loads(text)
+        self._entry = entry
+
+    def filled(self, fill: Fill) -> Snapshot:
+        reader = _Reader(self._text, self._entry)
+        buffers = {
+            id(root): StoredBuffer(root, number, fill, frozen=reader.frozen[number])
+            for number, root in enumerate(reader.roots)
+        }
+        return Snapshot(reader.contents(), buffers)
+
+
+class _Reader:
+    def __init__(self, text: Any, entry: Entry) -> None:
+        self._entry = entry
+        self._contents = text["contents"]
+        self.frozen = [not isinstance(root, int) and not root[3] for root in text["roots"]]
+        self.roots = [self._root(root) for root in text["roots"]]
+        self._shells = Shells(text["new"], self.value)
+        self._tuples: dict[int, Any] = {}
+
+    def _root(self, text: Any) -> Array:
+        if isinstance(text, int):
+            return self._entry.roots[text]
+        shape, kind, order, _ = text
+        return np.empty(shape, from_atom(kind), order)
+
+    def contents(self) -> Contents:
+        found = []
+        for kind, place, text in self._contents:
+            container = self._entry.containers[place] if kind == "entry" else self._shells.container(kind, *place)
+            found.append((container, self._content(container, text)))
+        return found
+
+    def _content(self, container: Container, text: Any) -> Any:
+        if isinstance(container, Cell | Global | Partial):
+            return UNBOUND if text is None else self.value(text[0])
+        if isinstance(container, Defaults):
+            return self.value(text[0]), {key: self.value(item) for key, item in text[1]}
+        if isinstance(container, ObjectArray):
+            content = np.empty(container.owner.shape, object)
+            content.reshape(-1)[:] = _objects(map(self.value, text))
+            return content
+        if isinstance(container, Set):
+            return set(map(self.value, text))
+        if isinstance(container, Numbers):
+            content = container.owner[:0]
+            content.frombytes(from_data(text)) if hasattr(content, "frombytes") else content.extend(
+                from_data(text)
+            )
+            return content
+        if isinstance(container, Opaque):
+            return from_data(text)
+        if isinstance(container, Slots):
+            return [(self.value(key), self.value(item)) for key, item in text]
+        if isinstance(container.content(), dict):
+            pairs = [(self.value(key), self.value(item)) for key, item in text]
+            ordered = isinstance(container, Dict) and isinstance(container.owner, OrderedDict)
+            return OrderedDict(pairs) if ordered else dict(pairs)
+        return [self.value(item) for item in text]
+
+    def value(self, text: Any) -> Any:
+        if not isinstance(text, list):
+            return text
+        kind, *rest = text
+        if kind == "e":
+            return self._entry.objects[rest[0]]
+        if kind == "a":
+            return self.roots[rest[0]]
+        if kind == "v":
+            return self._view(*rest)
+        if kind == "o":
+            return self._shells[rest[0]]
+        if kind == "t":
+            return tuple(map(self.value, rest[0]))
+        if kind == "nt":
+            return from_atom(rest[0])(*map(self.value, rest[1]))
+        return from_atom(text)
+
+    def _view(
+        self, number: int, kind: Any, offset: int, shape: list[int], strides: list[int], writeable: bool
+    ) -> Array:
+        root = self.roots[number]
+        raw = root.reshape(-1, order="A").view(np.uint8)
+        view: Array = np.ndarray(shape, from_atom(kind), raw, offset, strides)
+        if not writeable:
+            view.flags.writeable = False
+        return view
+
+
+def _objects(items: Iterable[Any]) -> Array:
+    """A row of objects, also where those are sequences."""
+    listed = list(items)
+    row = np.empty(len(listed), object)
+    for number, item in enumerate(listed):
+        row[number] = item
+    return row

@@ -1,0 +1,132 @@
+"""What a run of a loop belongs to: program, scheme, length, versions and inputs, in a text that another process compares.
+
+A durable point is only of use to the same computation. So the text of a loop is made anew in every process and has to be
+equal; where it is not, `difference` names the first thing that differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from checkpointer.descriptions import Entry
+from checkpointer.frames import labelled, named_arrays
+from checkpointer.memory import Array, root_of
+from checkpointer.snapshots import Snapshot
+from checkpointer.state import State
+from checkpointer.version import VERSION
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def identity(
+    step: Callable[..., Any], state: State, scheme: str, length: int | None, entry: Snapshot, text: str
+) -> str:
+    """The text of a loop.
+
+    Parameters
+    ----------
+    step : function
+        One iteration.
+    state : State
+    scheme : str
+        How the scheme prints.
+    length : int or None
+        The number of steps, if it is known.
+    entry : Snapshot
+        The state at the loop's entry.
+    text : str
+        Its description.
+    """
+    parts = {
+        "loop": f"{os.path.basename(step.__code__.co_filename)}, {step.__qualname__}",
+        "program": _digest(*sorted(_of_code(code) for code in state.code())),
+        "scheme": _ADDRESS.sub("", scheme),
+        "steps": length,
+        "versions": {"checkpointer": VERSION, "numpy": np.__version__, "Python": platform.python_version()},
+        "inputs": [[_ADDRESS.sub("", name), digest] for name, digest in _inputs(entry)],
+        "objects": _digest(text.encode(), *_kinds(entry)),
+    }
+    return json.dumps(parts, separators=(",", ":"))
+
+
+def difference(then: str, now: str) -> str:
+    """What differs between the loop of a file and the one at hand."""
+    a, b = json.loads(then), json.loads(now)
+    if a["loop"] != b["loop"]:
+        return f"it goes on with the loop {a['loop']}, and this is {b['loop']}"
+    if a["program"] != b["program"]:
+        return "the code of the loop, or of something that it calls, is not what it was"
+    for what in ("scheme", "steps"):
+        if a[what] != b[what]:
+            return f"its {what} {'are' if what == 'steps' else 'is'} {a[what]}, and here {b[what]}"
+    for name, version in a["versions"].items():
+        if version != b["versions"][name]:
+            return f"it was begun with {name} {version}, and this is {b['versions'][name]}"
+    inputs = dict(map(tuple, a["inputs"]))
+    for name, digest in b["inputs"]:
+        if inputs.get(name) != digest:
+            return f"{name} is not what it was when the loop began"
+    return "the objects that its loop refers to have another form"
+
+
+def digest_of(text: str, arrays: list[Array]) -> str:
+    """A digest of a text and the contents of arrays."""
+    return _digest(
+        text.encode(), *(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data for array in arrays)
+    )
+
+
+def _inputs(entry: Snapshot) -> Iterator[tuple[str, str]]:
+    """The digests of all arrays, numbers and texts."""
+    arrays = named_arrays(entry.contents)
+    for number, (key, buffer) in enumerate(entry.buffers.items()):
+        name = arrays[key][0] if key in arrays else f"array {number}"
+        yield name, digest_of(f"{buffer.root.shape} {buffer.root.dtype}", list(buffer.pieces()))
+    for name, value in labelled(entry.contents):
+        if not isinstance(value, np.ndarray):
+            yield name, _digest(type(value).__name__.encode(), repr(value).encode("utf-8", "replace"))
+
+
+def _kinds(entry: Snapshot) -> Iterator[bytes]:
+    for container in entry.contents:
+        yield f"{type(container[0]).__name__} {_ADDRESS.sub('', container[0].name)}\n".encode()
+    for value in Entry(entry).objects:
+        yield f"{type(value).__module__}.{type(value).__qualname__}\n".encode()
+        if type(value) is np.ndarray and value.dtype != object:
+            root = root_of(value)
+            offset = value.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+            yield f"{offset} {value.shape} {value.strides} {value.dtype}".encode()
+
+
+def _of_code(code: types.CodeType) -> bytes:
+    """The digest of what code does: not where it stands in its file."""
+    found = [
+        code.co_code,
+        code.co_exceptiontable,
+        repr((code.co_names, code.co_varnames, code.co_freevars)).encode(),
+    ]
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found.append(_of_code(constant))
+        elif isinstance(constant, frozenset):
+            found.append(repr(sorted(map(repr, constant))).encode())
+        else:
+            found.append(repr(constant).encode("utf-8", "replace"))
+    return _digest(*found).encode()
+
+
+def _digest(*parts: Any) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(memoryview(part).cast("B")).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,368 @@
+"""The durable points of a loop: what lets a run that was killed go on from where it was.
+
+A point says how many actions of which sweep were done, and before which step the state was; in the reverse sweep it holds
+the adjoint. The snapshots beside it in the file need not be those that stood then: a snapshot is good for the state before
+its step, and what stood and is not in the file (because it stood in memory, or was overwritten since) is computed again from
+the nearest earlier one. The state at the loop's entry is always there, and after the forward sweep the state at the end of
+the loop, which the code after it goes on from.
+
+A loop makes a point when `DurableSession.every` seconds have passed since the last one, between two steps or two actions;
+and always at the end of each sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import chain
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from checkpointer import adjoint_text
+from checkpointer.descriptions import Entry, ReadFrame, described
+from checkpointer.encoding import NotDescribed
+from checkpointer.errors import ReplayError, StorageError
+from checkpointer.identity import difference, digest_of, identity
+from checkpointer.memory import Array
+from checkpointer.progress import DONE, FORWARD, REVERSE, Progress, Standing
+from checkpointer.schemes import Action, Advance, Discard, Record, Restore, Reverse, Scheme
+from checkpointer.signals import BREAK, EXHAUSTED, Return
+from checkpointer.snapshots import Snapshot, capture
+from checkpointer.stretch import Adjoint
+from checkpointer.taped import Taped
+
+if TYPE_CHECKING:
+    from checkpointer.loop import Loop
+    from checkpointer.storage.durable import DurableSession
+
+ENTRY, MIDWAY, FINAL = -2, -3, -4
+"""Keys of snapshots that no schedule has: at the entry, at a point between two snapshots of the schedule, at the end."""
+_SHARE = 20
+"""Points are at least so many times further apart than one takes to make."""
+_SIGNALS = {"break": BREAK, "exhausted": EXHAUSTED, "": None}
+
+
+class Points:
+    """The durable points of one run of a loop.
+
+    Parameters
+    ----------
+    loop : Loop
+    session : DurableSession
+        Where they go. The loop's own session may keep some of its snapshots elsewhere.
+    scheme : str
+        How the loop's scheme prints.
+    """
+
+    def __init__(self, loop: Loop, session: DurableSession, scheme: str) -> None:
+        self._loop = loop
+        self._session = session
+        self._scheme = scheme
+        self._now = Progress()
+        self._standing = Standing()
+        self._found: Progress | None = None
+        self._adjoint: Adjoint | None = None
+        self._last: Taped | None = None
+        self._resumed: Adjoint | None = None
+        self._rebuilding = False
+        self._clock = perf_counter()
+        self._pause = session.every
+
+    # --- where the loop begins -----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Look whether an earlier process has left a point of this loop, or begin.
+
+        Raises
+        ------
+        StorageError
+            If the file belongs to another run, or the state cannot be described to another process.
+        """
+        loop, file = self._loop, self._session.file
+        snapshot = capture(loop.state, loop.known, step=0, live=True)
+        self._entry = Entry(snapshot)
+        self.describe(snapshot)
+        steps = loop.items.length
+        me = identity(loop.step, loop.state, self._scheme, steps, snapshot, snapshot.description)
+        others = file.others()
+        if others and not file.knows(me):
+            raise StorageError(
+                f"{file.path} belongs to another run: {difference(others[0], me)}. Start the program as it was started then,"
+                " remove the file to start anew, or give this run a path of its own"
+            )
+        point = self._session.begin(me, lambda text: ReadFrame(text, self._entry))
+        if point is None:
+            self._session.save(ENTRY, snapshot)
+            return
+        self._found, self._now = Progress.read(point.text), Progress.read(point.text)
+        if loop.audited:
+            raise StorageError(
+                f"{file.path} holds a run that has begun, and an audit compares with what it saw from the first step on:"
+                " leave audit=True away to go on, or remove the file to start anew"
+            )
+        if self._found.adjoint:
+            self._adjoint = self._resumed = adjoint_text.from_text(
+                self._found.adjoint, point.arrays, self._entry
+            )
+        self._session.adopt(ENTRY, 0)
+
+    def describe(self, snapshot: Snapshot) -> None:
+        """Give a snapshot the description by which another process can make it again."""
+        try:
+            snapshot.description = described(snapshot, self._entry)
+        except NotDescribed as error:
+            raise StorageError(
+                f"{error.name or 'the state'} holds {error.what}, which was made in the loop; a later process could not make it"
+                " again, so this run could not be resumed. Make it before the loop, or leave resume=True away"
+            ) from None
+
+    # --- the forward sweep ---------------------------------------------------------------------------------------
+
+    def forward(self) -> Iterator[Action]:
+        """The actions of the forward sweep that are left to be done."""
+        loop, found = self._loop, self._found
+        actions = loop.schedule.forward()
+        if found is not None:
+            over = found.sweep != FORWARD
+            self._skip(actions, found.forward if over else found.actions)
+            if over:
+                self._end_again(found)
+                return
+            for number in range(found.position):
+                loop.items.has(number)
+            self._rebuild(found.position)
+            loop.begin_at(found.position)
+            actions = _from(found.position, actions)
+        for action in actions:
+            self._now.forward = self._now.actions + 1
+            yield action
+            if loop.steps is None:
+                self._done(action)
+
+    def _skip(self, actions: Iterator[Action], count: int) -> None:
+        """Pass over the actions that were done. The choice of a scheme that measured is the one that it was."""
+        schedule = self._loop.schedule
+        for _ in range(count):
+            action = next(actions, None)
+            if action is None:
+                raise StorageError(
+                    f"{self._session.file.path} belongs to another run: its schedule had more actions than this one has"
+                )
+            self._standing.note(action)
+            if isinstance(action, Advance) and action.start == schedule.trial:
+                schedule.measurement = self._now.measurement()
+
+    def _end_again(self, found: Progress) -> None:
+        """Let the loop be as it was at the end of its forward sweep."""
+        loop, steps = self._loop, found.steps
+        assert steps is not None
+        for number in range(steps + (not found.signal)):
+            loop.items.has(number)
+        self._put(steps)
+        self._session.adopt(FINAL, steps)
+        signal = Return(loop.holder[1]) if found.signal == "return" else _SIGNALS[found.signal]
+        loop.end_at(steps, signal, recorded=found.recorded)
+
+    def finished(self) -> None:
+        """The forward sweep is over, and the state is the one after the loop."""
+        if self._found is not None and self._found.sweep != FORWARD:
+            return
+        loop, now = self._loop, self._now
+        assert loop.steps is not None
+        names = {id(BREAK): "break", id(EXHAUSTED): "exhausted"}
+        now.signal = "return" if isinstance(loop.signal, Return) else names.get(id(loop.signal), "")
+        now.sweep, now.actions = REVERSE, 0
+        now.steps, now.recorded = loop.steps, loop.recorded
+        now.position = loop.steps - loop.recorded
+        self._keep(FINAL, loop.steps)
+        self._make()
+
+    # --- the reverse sweep ---------------------------------------------------------------------------------------
+
+    def seeded(self, adjoint: Adjoint) -> None:
+        """The reverse sweep begins, from this adjoint of the state after the loop."""
+        seed = digest_of(*adjoint_text.to_text(adjoint, self._entry))
+        if self._now.seed not in ("", seed):
+            raise StorageError(
+                f"{self._session.file.path} belongs to another run: what is computed from the state after the loop is not what"
+                " it was. Start the program as it was started then, or remove the file to start anew"
+            )
+        self._now.seed = seed
+
+    def reverse(self) -> Iterator[Action]:
+        """The actions of the reverse sweep that are left to be done."""
+        found = self._found
+        if found is not None and found.sweep == DONE:
+            return
+        actions = self._loop.schedule.reverse()
+        if found is not None and found.sweep == REVERSE:
+            self._skip(actions, found.actions)
+            first = _up_to_state(actions)
+            lost = bool(first) and isinstance(first[-1], Restore)
+            self._rebuild(None if lost else found.position)
+            actions = _from(found.position, chain(first, actions))
+        for action in actions:
+            yield action
+            self._done(action)
+
+    def incoming(self, taped: Taped, adjoint: Adjoint) -> Adjoint:
+        """The adjoint that a step is reversed from: that of the point, if the loop goes on from one."""
+        if self._resumed is None:
+            return adjoint
+        resumed, self._resumed = self._resumed, None
+        names = {leaf.key: leaf.name for leaf in taped.left}
+        for key, name in zip(resumed, self._now.names, strict=True):
+            if names.get(key) != name:
+                raise ReplayError(
+                    f"{self._session.file.path} holds an adjoint of {name}, which is not in its place in the state any more: the"
+                    " step does not do the same every time it is run. Remove the file to start anew"
+                )
+        return resumed
+
+    def outgoing(self, taped: Taped, adjoint: Adjoint) -> None:
+        """A step was reversed, and this is the adjoint of the state before it."""
+        self._adjoint, self._last = adjoint, taped
+
+    def done(self, adjoint: Adjoint) -> Adjoint:
+        """The adjoint of the state at the loop's entry, which is also kept for a later process."""
+        if self._resumed is not None:
+            adjoint, self._resumed = self._resumed, None
+        if self._now.sweep != DONE:
+            self._now.sweep = DONE
+            self._adjoint = adjoint
+            self._session.discard(ENTRY)
+            self._forget_midway()
+            self._make()
+        self._session.complete = True
+        return adjoint
+
+    # --- points --------------------------------------------------------------------------------------------------
+
+    def at_step(self, number: int) -> None:
+        """The state is the one before this step, in the middle of an `Advance`."""
+        if self._due:
+            if not self._rebuilding:
+                self._now.position = number
+            self._make(at=number)
+
+    def _done(self, action: Action) -> None:
+        """An action was executed."""
+        now, lost = self._now, False
+        now.actions += 1
+        match action:
+            case Advance(_, stop):
+                now.position = stop
+            case Restore(step, _):
+                now.position = step
+            case Record(step, _):
+                now.position = step + 1
+            case Reverse(step):
+                now.position, lost = step, True
+        if self._due:
+            self._make(at=None if lost else now.position)
+
+    @property
+    def _due(self) -> bool:
+        return perf_counter() - self._clock >= self._pause
+
+    def _make(self, at: int | None = None) -> None:
+        """Make a durable point; the state is the one before step ``at``."""
+        start, now, session = perf_counter(), self._now, self._session
+        if at is not None and not session.has(at):
+            self._forget_midway()
+            self._keep(MIDWAY, at)
+        measured = self._loop.schedule.measurement
+        arrays: list[Array] = []
+        now.measured = None if measured is None else asdict(measured)
+        if self._adjoint is not None:
+            now.adjoint, arrays = adjoint_text.to_text(self._adjoint, self._entry)
+        if self._adjoint is not None and self._last is not None:
+            before = self._last.before
+            now.names = [before[key][0].name for key in self._adjoint]
+        session.commit(now.text(), arrays)
+        self._clock = perf_counter()
+        self._pause = max(session.every, _SHARE * (self._clock - start)) if session.every else 0.0
+
+    def _keep(self, key: int, step: int) -> None:
+        snapshot = capture(self._loop.state, self._loop.known, step=step, live=True)
+        self.describe(snapshot)
+        self._session.save(key, snapshot)
+
+    def _forget_midway(self) -> None:
+        if MIDWAY in self._session:
+            self._session.discard(MIDWAY)
+
+    # --- making again what stood ---------------------------------------------------------------------------------
+
+    def _rebuild(self, position: int | None) -> None:
+        """Let everything stand that the schedule's actions so far have left standing, and the state be that of the position."""
+        loop, standing = self._loop, self._standing
+        wanted = [
+            (step, 0, slot, level)
+            for slot, (step, level) in standing.snapshots.items()
+            if not loop.session.adopt(slot, step, level)
+        ]
+        wanted += [(step, 1, slot, 0) for slot, step in standing.tapes.items()]
+        at: int | None = None
+        self._rebuilding = True
+        for step, taped, slot, level in sorted(wanted):
+            at = self._reach(step, at)
+            if taped:
+                loop.record_again(step)
+                at = step + 1
+            else:
+                loop.save(step, slot, level)
+        if position is not None:
+            self._reach(position, at)
+        self._rebuilding = False
+        self._session.settle()
+
+    def _reach(self, step: int, at: int | None) -> int:
+        """Make the state the one before a step, from the state before step ``at`` or a snapshot that is nearer."""
+        base = self._session.nearest(step)
+        if at is None or at > step or (base is not None and base > at):
+            if base is None:
+                raise StorageError(
+                    f"{self._session.file.path} is damaged: there is no snapshot of the state before step {step} or an earlier"
+                    " one. Remove the file to start anew, or bring back a good copy"
+                )
+            self._put(base)
+            at = base
+        self._loop.run_again(at, step)
+        return step
+
+    def _put(self, step: int) -> None:
+        """Make the live objects what they were before a step, from what an earlier process has left."""
+        loop, snapshot = self._loop, self._session.found(step)
+        assert isinstance(snapshot, Snapshot)
+        snapshot.restore(loop.known)
+        loop.known.note_steps()
+        loop.state.begin(step)
+        if loop.steps is not None and loop.handles.any:
+            loop.handles.hide(loop.state.survey())
+
+
+def _from(position: int, actions: Iterator[Action]) -> Iterator[Action]:
+    """The actions from a point on, which may be in the middle of the first."""
+    for action in actions:
+        if isinstance(action, Advance) and action.start < position:
+            action = Advance(position, action.stop)
+        yield action
+        break
+    yield from actions
+
+
+def _up_to_state(actions: Iterator[Action]) -> list[Action]:
+    """The next actions, up to the first that has to do with the state."""
+    found = []
+    for action in actions:
+        found.append(action)
+        if not isinstance(action, Discard):
+            break
+    return found
+
+
+def scheme_text(scheme: Scheme) -> str:
+    """How a scheme prints; of a class that does not say, its name."""
+    kind = type(scheme)
+    return f"{kind.__module__}.{kind.__qualname__}" if kind.__repr__ is object.__repr__ else repr(scheme)

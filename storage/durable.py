@@ -1,0 +1,314 @@
+"""Snapshots that outlive the process: a session whose durable points a later process can go on from.
+
+In the group of a loop, each snapshot has a group ``state-1``, ``state-2``, ... and is never overwritten: what is discarded
+goes with the next commit, so that a committed state of the file is whole for as long as it is in force. A snapshot can
+serve a later process wherever the state before its step is wanted, whatever slot it stood in. The group ``point`` says how
+far the loop had come, in a text and arrays of the runtime's.
+"""
+
+from __future__ import annotations
+
+import json
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from checkpointer.errors import StorageError
+from checkpointer.storage.base import Session
+from checkpointer.storage.hdf5 import named, now
+from checkpointer.storage.hdf5_datasets import Dataset, create, opened
+from checkpointer.storage.portable import Content, Frame, Portable
+from checkpointer.storage.run_files import RunFile
+
+ReadFrame = Callable[[str], Frame]
+"""Makes a frame of the text that was the snapshot's `Portable.description`."""
+
+_COMPRESSED = 4096
+"""Bytes of an array that is worth compressing."""
+_MOST_PENDING = 1 << 26
+"""Bytes that HDF5 may have written to memory before they are committed."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """How far a loop had come in an earlier process: what `DurableSession.commit` was given."""
+
+    text: str
+    arrays: list[NDArray[Any]]
+
+
+class DurableSession(Session):
+    """The snapshots of one run of a loop, in the file of a run that can be resumed. Nothing is stored before `begin`.
+
+    Attributes
+    ----------
+    file : RunFile
+    every : float
+        Seconds from one durable point to the next.
+    complete : bool
+        Whether the loop is done, so that no other loop may go on with what it has left.
+    """
+
+    def __init__(self, file: RunFile, compression: Any, every: float) -> None:
+        super().__init__()
+        self.file = file
+        self.every = every
+        self._compression = compression
+        self._group: Any = None
+        self._states: dict[int, _State] = {}
+        self._found: dict[int, _State] = {}
+        self._garbage: list[_State] = []
+        self._latest: dict[str, Dataset] = {}
+        self._serial = 0
+        self.complete = False
+        self._leave: Callable[[], object] = lambda: None
+
+    @property
+    def durable(self) -> DurableSession:
+        return self
+
+    def copies(self, level: int = 0) -> bool:
+        return True
+
+    def lasts(self, level: int = 0) -> bool:
+        return True
+
+    # --- what an earlier process has left ------------------------------------------------------------------------
+
+    def begin(self, identity: str, read_frame: ReadFrame) -> Point | None:
+        """Take the part of the file that belongs to a loop of this identity.
+
+        Returns
+        -------
+        Point or None
+            Where to go on; None if the loop begins.
+
+        Raises
+        ------
+        StorageError
+            If the file is damaged.
+        """
+        self.file.check()
+        with self.file.errors("begin the snapshots of a loop", 0):
+            self._group, found = self.file.take(identity)
+            self._leave = weakref.finalize(self, self.file.leave, self._group)
+            states = [self._group[name] for name in self._group if name.startswith("state-")]
+            self._serial = max((_serial(group) for group in states), default=0)
+            if not found or "point" not in self._group:
+                return None
+            for group in sorted(states, key=_serial):
+                if "contents" in group:  # otherwise it was being written when another loop made a point
+                    state = _State.read(group, self.file.descriptor, read_frame)
+                    self._found[state.step] = state
+            return self._point()
+
+    def has(self, step: int) -> bool:
+        """Whether there is a snapshot of the state before a step."""
+        return any(state.step == step for state in self._states.values())
+
+    def nearest(self, step: int) -> int | None:
+        """The last step up to this one of which there is a snapshot of an earlier process."""
+        return max((found for found in self._found if 0 <= found <= step), default=None)
+
+    def found(self, step: int) -> object:
+        """The snapshot of an earlier process of the state before a step."""
+        return self._loaded(self._found[step])
+
+    def adopt(self, key: int, step: int, level: int = 0) -> bool:
+        state = self._found.get(step)
+        if state is None or key in self._keys:
+            return False
+        self._states[key] = state
+        self._keys.add(key)
+        return True
+
+    def settle(self) -> None:
+        """Nothing more of what an earlier process has left is wanted: it goes with the next commit."""
+        kept = set(map(id, self._states.values()))
+        self._garbage += [state for state in self._found.values() if id(state) not in kept]
+        self._found.clear()
+
+    # --- what this process leaves --------------------------------------------------------------------------------
+
+    def commit(self, text: str, arrays: list[NDArray[Any]]) -> None:
+        """Make a durable point of all that stands now.
+
+        Parameters
+        ----------
+        text, arrays
+            How far the loop has come; a later `begin` returns them.
+
+        Raises
+        ------
+        StorageError
+            If the disk is full or fails; then the last point is in force.
+        """
+        self.file.check()
+        with self.file.errors("make a durable point", sum(array.nbytes for array in arrays)):
+            self._write_point(text, arrays)
+            for state in self._garbage:
+                state.remove(self._group)
+            self._garbage.clear()
+            self.file.commit()
+        for state in self._states.values():
+            state.committed = True
+
+    def _write_point(self, text: str, arrays: list[NDArray[Any]]) -> None:
+        """The new one beside the old one, whose place it then takes."""
+        if "point-new" in self._group:
+            del self._group["point-new"]
+        group = self._group.create_group("point-new")
+        group.attrs["written"] = now()
+        self._write(group, "progress", _text_content(text))
+        for number, array in enumerate(arrays):
+            self._write(group, f"array-{number}", Content("", array.shape, array.dtype, (array,)))
+        if "point" in self._group:
+            del self._group["point"]
+        self._group.move("point-new", "point")
+
+    def _point(self) -> Point:
+        group, descriptor = self._group["point"], self.file.descriptor
+        arrays = [opened(group, f"array-{number}", descriptor).loaded() for number in range(len(group) - 1)]
+        return Point(_text(group, "progress", descriptor), arrays)
+
+    def _save(self, key: int, snapshot: object, level: int) -> None:
+        if not isinstance(snapshot, Portable) or self._group is None:
+            raise StorageError(f"HDF5Storage(resume=True) keeps snapshots of loops only, not {snapshot!r}")
+        self.file.check()
+        contents = named(snapshot)
+        with self.file.errors("save a snapshot", sum(content.nbytes for content in contents.values())):
+            self._serial += 1
+            step = -1 if snapshot.step is None else snapshot.step
+            group = self._group.create_group(f"state-{self._serial}")
+            group.attrs.update(step=np.int64(step), written=now())
+            state = _State(group, step, snapshot.emptied(), group.create_group("state"))
+            for name, content in contents.items():
+                state.add(
+                    name, self._unchanged(state, name, content) or self._write(state.group, name, content)
+                )
+            names = list(contents)[: len(contents) - len(snapshot.numbers())]
+            state.order = names
+            about = {"step": step, "names": names, "frame": snapshot.description}
+            self._write(group, "contents", _text_content(json.dumps(about)))
+            self._latest.update(state.datasets)
+            self._states[key] = state
+            if self.file.journal.pending > _MOST_PENDING:
+                self.file.commit()
+
+    def _unchanged(self, state: _State, name: str, content: Content) -> Dataset | None:
+        last = self._latest.get(name)
+        if last is None or not last.holds(content):
+            return None
+        last.link(state.group, name)
+        return last
+
+    def _write(self, group: Any, name: str, content: Content) -> Dataset:
+        compression = self._compression if content.nbytes >= _COMPRESSED else None
+        dataset = create(group, name, content, compression, self.file.descriptor)
+        for offset, size in dataset.direct():
+            self.file.journal.written(offset, size)
+        dataset.write(content)
+        return dataset
+
+    def _load(self, key: int) -> object:
+        return self._loaded(self._states[key])
+
+    def _loaded(self, state: _State) -> object:
+        def fill(number: int, array: NDArray[Any]) -> None:
+            self.file.check()
+            with self.file.errors("load a snapshot", array.nbytes):
+                state.datasets[state.order[number]].read(array)
+
+        return state.frame.filled(fill)
+
+    def _discard(self, key: int) -> None:
+        state = self._states.pop(key)
+        if any(state is other for other in self._states.values()):
+            return
+        if state.committed:
+            self._garbage.append(state)
+        else:
+            with self.file.errors("discard a snapshot", 0):
+                state.remove(self._group)
+
+    def _close(self) -> None:
+        """A loop that is not done leaves what was committed of it to the next one of its identity."""
+        uncommitted = {id(state): state for state in self._states.values() if not state.committed}
+        self._states.clear()
+        self._found.clear()
+        self._latest.clear()
+        self._garbage.clear()
+        if self.complete:
+            self._leave.detach()  # type: ignore[attr-defined]
+            return
+        self._leave()
+        if self._group is not None and self.file.in_place():
+            with self.file.errors("give back the room of snapshots", 0):
+                for state in uncommitted.values():
+                    state.remove(self._group)
+
+
+class _State:
+    """The group of a snapshot.
+
+    Attributes
+    ----------
+    step : int
+    frame : Frame
+    group : h5py.Group
+        Where the datasets are.
+    datasets : dict of Dataset
+        By their names there.
+    order : list of str
+        Their names in the order of the snapshot's arrays.
+    committed : bool
+        Whether it is part of a committed state of the file.
+    """
+
+    def __init__(self, outer: Any, step: int, frame: Frame, group: Any) -> None:
+        self.step = step
+        self.frame = frame
+        self.group = group
+        self.datasets: dict[str, Dataset] = {}
+        self.order: list[str] = []
+        self.committed = False
+        self._name = outer.name.rpartition("/")[2]
+
+    @staticmethod
+    def read(outer: Any, descriptor: int, read_frame: ReadFrame) -> _State:
+        """The snapshot that an earlier process has written."""
+        about = json.loads(_text(outer, "contents", descriptor))
+        state = _State(outer, about["step"], read_frame(about["frame"]), outer["state"])
+        state.committed = True
+        state.order = about["names"]
+        for name in state.group:
+            state.add(name, opened(state.group, name, descriptor))
+        return state
+
+    def add(self, name: str, dataset: Dataset) -> None:
+        """One more dataset, which stands in the group."""
+        self.datasets[name] = dataset
+
+    def remove(self, loop: Any) -> None:
+        """Take it out of the file."""
+        for name, dataset in self.datasets.items():
+            dataset.unlink(self.group, name)
+        self.datasets.clear()
+        del loop[self._name]
+
+
+def _serial(group: Any) -> int:
+    return int(group.name.rpartition("-")[2])
+
+
+def _text_content(text: str) -> Content:
+    array = np.array(text.encode() or b" ")
+    return Content("", (), array.dtype, (array,))
+
+
+def _text(group: Any, name: str, descriptor: int) -> str:
+    return bytes(opened(group, name, descriptor).loaded()[()]).decode()
