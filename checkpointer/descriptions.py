@@ -29,7 +29,7 @@ from checkpointer.containers import (
     Set,
     Slots,
 )
-from checkpointer.encoding import ATOMS, NotDescribed, as_atom, as_data, from_atom, from_data, is_atom
+from checkpointer.encoding import NAMED, ATOMS, NotDescribed, as_atom, as_data, from_atom, from_data, is_atom
 from checkpointer.frames import Contents, can_be_made_again, values
 from checkpointer.memory import Array, root_of
 from checkpointer.reach import Defaults
@@ -182,7 +182,9 @@ class _Describer:
             return self._array(value)
         try:
             return as_atom(value)
-        except NotDescribed:
+        except NotDescribed as error:
+            if isinstance(value, NAMED):
+                raise NotDescribed(error.what, self._name) from None
             return self._object(value)
 
     def _tuple(self, value: tuple[Any, ...]) -> Any:
@@ -272,7 +274,9 @@ class _Reader:
     def contents(self) -> Contents:
         found = []
         for kind, place, text in self._contents:
-            container = self._entry.containers[place] if kind == "entry" else self._shells.container(kind, *place)
+            container = (
+                self._entry.containers[place] if kind == "entry" else self._shells.container(kind, *place)
+            )
             found.append((container, self._content(container, text)))
         return found
 

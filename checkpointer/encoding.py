@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from checkpointer.errors import CheckpointerError
+from checkpointer.memory import Array
 
 
 class NotDescribed(CheckpointerError):
@@ -34,8 +35,9 @@ class NotDescribed(CheckpointerError):
 
 
 ATOMS = frozenset((type(None), bool, int, str))
+_NMANT_80 = 63
 _MORE_ATOMS = frozenset((bytes, range, slice, type(Ellipsis), type(NotImplemented)))
-_NAMED = (type, types.FunctionType, types.BuiltinFunctionType, np.ufunc, functools._lru_cache_wrapper)
+NAMED = (type, types.FunctionType, types.BuiltinFunctionType, np.ufunc, functools._lru_cache_wrapper)
 
 
 def is_atom(value: Any) -> bool:
@@ -65,7 +67,7 @@ def as_atom(value: Any) -> Any:
     if value is Ellipsis or value is NotImplemented:
         return ["k", repr(value)]
     if isinstance(value, np.generic) and value.dtype.kind not in "OV":
-        return ["n", value.dtype.str, value.tobytes().hex()]
+        return ["n", value.dtype.str, bits(np.asarray(value)).tobytes().hex()]
     if isinstance(value, np.dtype):
         return ["dtype", _listed(np.lib.format.dtype_to_descr(value))]
     if isinstance(value, types.ModuleType):
@@ -74,9 +76,18 @@ def as_atom(value: Any) -> Any:
         return ["enum", as_atom(kind), value.name]
     if isinstance(value, frozenset):
         return ["fs", sorted((as_atom(item) for item in value), key=repr)]
-    if (isinstance(value, _NAMED) and "__qualname__" in dir(value)) or isinstance(value, np.ufunc):
+    if isinstance(value, NAMED):
         return _named(value)
     raise NotDescribed(f"an object of the class {kind.__qualname__}")
+
+
+def bits(array: Array) -> Array:
+    """The bytes of an array, row by row; those that only fill up the 80 bits of a long double are zero."""
+    raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    if array.dtype.char in "gG" and np.finfo(array.dtype).nmant == _NMANT_80:
+        raw = raw.reshape(-1, np.dtype(np.longdouble).itemsize).copy()
+        raw[:, 10:] = 0
+    return raw.reshape(-1)
 
 
 def from_atom(text: Any) -> Any:

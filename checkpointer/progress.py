@@ -49,6 +49,13 @@ class Progress:
     adjoint: str = ""
     names: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        if self.sweep == DONE:
+            return "which holds its gradient"
+        return f"{self.sweep} sweep, before step {self.position}" + (
+            f" of {self.steps}" if self.steps else ""
+        )
+
     def text(self) -> str:
         """As JSON."""
         return json.dumps(asdict(self), separators=(",", ":"))

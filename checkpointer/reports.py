@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from types import CodeType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from checkpointer.schemes import AutoSchedule, Choice, Measurement
 from checkpointer.schemes.sizes import show_size
@@ -31,7 +32,7 @@ def report_choice(loop: Loop) -> None:
     _log.log(
         _level(loop, schedule),
         "%s: %s",
-        _where(loop),
+        where(loop.step),
         _sentence(schedule.choice, schedule.measurement),
     )
 
@@ -48,7 +49,7 @@ def report_cost(loop: Loop) -> None:
     if loop.trial_seconds:
         said.append(f"the trial of the first one {_time(loop.trial_seconds)}")
     level = logging.DEBUG if loop.reported_quietly else logging.INFO
-    _log.log(level, "%s: %s", _where(loop), ", ".join(said))
+    _log.log(level, "%s: %s", where(loop.step), ", ".join(said))
 
 
 def _level(loop: Loop, schedule: AutoSchedule) -> int:
@@ -62,8 +63,9 @@ def _level(loop: Loop, schedule: AutoSchedule) -> int:
     return logging.DEBUG if loop.reported_quietly else logging.INFO
 
 
-def _where(loop: Loop) -> str:
-    code = loop.step.__code__
+def where(step: Callable[..., Any]) -> str:
+    """The file and line of a loop, for the log."""
+    code = step.__code__
     return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}"
 
 

@@ -12,6 +12,7 @@ and always at the end of each sweep.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import chain
@@ -25,6 +26,7 @@ from checkpointer.errors import ReplayError, StorageError
 from checkpointer.identity import difference, digest_of, identity
 from checkpointer.memory import Array
 from checkpointer.progress import DONE, FORWARD, REVERSE, Progress, Standing
+from checkpointer.reports import where
 from checkpointer.schemes import Action, Advance, Discard, Record, Restore, Reverse, Scheme
 from checkpointer.signals import BREAK, EXHAUSTED, Return
 from checkpointer.snapshots import Snapshot, capture
@@ -34,6 +36,8 @@ from checkpointer.taped import Taped
 if TYPE_CHECKING:
     from checkpointer.loop import Loop
     from checkpointer.storage.durable import DurableSession
+
+_log = logging.getLogger("checkpointer")
 
 ENTRY, MIDWAY, FINAL = -2, -3, -4
 """Keys of snapshots that no schedule has: at the entry, at a point between two snapshots of the schedule, at the end."""
@@ -105,6 +109,7 @@ class Points:
                 self._found.adjoint, point.arrays, self._entry
             )
         self._session.adopt(ENTRY, 0)
+        _log.info("%s: goes on from %s, %s", where(loop.step), file.path, self._found)
 
     def describe(self, snapshot: Snapshot) -> None:
         """Give a snapshot the description by which another process can make it again."""
@@ -280,6 +285,7 @@ class Points:
             before = self._last.before
             now.names = [before[key][0].name for key in self._adjoint]
         session.commit(now.text(), arrays)
+        _log.debug("%s: a durable point in %s, %s", where(self._loop.step), session.file.path, now)
         self._clock = perf_counter()
         self._pause = max(session.every, _SHARE * (self._clock - start)) if session.every else 0.0
 

@@ -10,6 +10,7 @@ the gradient is taken with respect to the initial u and v together.
     checkpointer run examples/burgers.py
     checkpointer run examples/burgers.py --n 512 --steps 1000 --snapshots 10
     checkpointer run examples/burgers.py --n 512 --steps 200 --memory "150 MB" --disk "1 GB"
+    checkpointer run examples/burgers.py --n 512 --steps 1000 --resume burgers.h5
 
 The first prints
 
@@ -19,7 +20,7 @@ The first prints
 
 with the time and the memory that it took, the second 0.012791251961741829 and 0.0005154061039698661 (the last
 digits may differ from machine to machine). The third lets `Auto` choose the scheme, and prints what it chose and how long it
-took beside what was predicted. All save a picture of the adjoint, burgers_adjoint.png (``--picture`` names another
+took beside what was predicted. The fourth may be killed, and goes on where it was when it is started again. All save a picture of the adjoint, burgers_adjoint.png (``--picture`` names another
 file). ``python examples/burgers.py --plain`` only simulates.
 """
 
@@ -30,7 +31,7 @@ import time
 
 import numpy as np
 
-from checkpointer import Auto, Revolve, checkpointed, value_and_grad
+from checkpointer import Auto, HDF5Storage, Revolve, checkpointed, value_and_grad
 
 mu = 0.01
 dx = 3e-2
@@ -59,23 +60,23 @@ def advance(u, v, un, vn):
         wn[1:-1, 1:-1] = w[1:-1, 1:-1] + dt * (mu * (w_xx + w_yy) - uc * w_x - vc * w_y)
 
 
-def simulate(velocities, steps, scheme):
+def simulate(velocities, steps, scheme, storage=None):
     """The velocities u, v after the given steps from the pair ``velocities``."""
     u0, v0 = velocities
     u = u0.copy()
     v = v0.copy()
     un = u.copy()
     vn = v.copy()
-    for _ in checkpointed(range(steps), scheme):
+    for _ in checkpointed(range(steps), scheme, storage=storage):
         advance(u, v, un, vn)
         u, un = un, u
         v, vn = vn, v
     return u, v
 
 
-def energy(velocities, steps, scheme):
+def energy(velocities, steps, scheme, storage=None):
     """The loss: the mean of u² + v² over the interior at the end."""
-    u, v = simulate(velocities, steps, scheme)
+    u, v = simulate(velocities, steps, scheme, storage)
     return np.mean(u[1:-1, 1:-1] ** 2 + v[1:-1, 1:-1] ** 2)
 
 
@@ -129,6 +130,11 @@ def main():
     parser.add_argument("--memory", metavar="SIZE", help="choose the scheme by itself within this memory")
     parser.add_argument("--disk", metavar="SIZE", help="and with so much disk")
     parser.add_argument(
+        "--resume",
+        metavar="FILE",
+        help="keep snapshots in this HDF5 file, and go on from there after a crash",
+    )
+    parser.add_argument(
         "--picture", metavar="FILE", default="burgers_adjoint.png", help="image of the adjoint"
     )
     parser.add_argument("--plain", action="store_true", help="simulate only, without the gradient")
@@ -138,15 +144,19 @@ def main():
     if args.memory:
         scheme = Auto(memory=args.memory, disk=args.disk)
         logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+    storage = None
+    if args.resume:
+        storage = HDF5Storage(args.resume, resume=True)
+        logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
     velocities = initial_velocities(args.n)
     memory_before = peak_memory()
     start = time.perf_counter()
 
     print(f"{args.n} x {args.n} points, {args.steps} steps, {scheme!r}")
     if args.plain:
-        J = energy(velocities, args.steps, scheme)
+        J = energy(velocities, args.steps, scheme, storage)
     else:
-        J, (d_u, d_v) = value_and_grad(energy)(velocities, args.steps, scheme)
+        J, (d_u, d_v) = value_and_grad(energy)(velocities, args.steps, scheme, storage)
     seconds = time.perf_counter() - start
     memory = peak_memory() - memory_before
 

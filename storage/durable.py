@@ -95,7 +95,7 @@ class DurableSession(Session):
         self.file.check()
         with self.file.errors("begin the snapshots of a loop", 0):
             self._group, found = self.file.take(identity)
-            self._leave = weakref.finalize(self, self.file.leave, self._group)
+            self._leave = weakref.finalize(self, self.file.leave, self._group.name)
             states = [self._group[name] for name in self._group if name.startswith("state-")]
             self._serial = max((_serial(group) for group in states), default=0)
             if not found or "point" not in self._group:

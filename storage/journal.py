@@ -201,7 +201,7 @@ def _write_journal(path: str, text: bytes) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _write_all(descriptor, text, 0)
-        os.fsync(descriptor)
+        _sync(descriptor)
     finally:
         os.close(descriptor)
     if new:
@@ -212,7 +212,7 @@ def sync_folder(path: str) -> None:
     """Make the name of a file last."""
     descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        _sync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -86,9 +86,9 @@ class RunFile:
         names = sorted(self._inherited - self._taken, key=_number)
         return [_text(self.file[name], "identity") for name in names]
 
-    def leave(self, group: Any) -> None:
-        """A loop has failed: the next of the same identity may go on from what was committed of it."""
-        self._taken.discard(group.name.lstrip("/"))
+    def leave(self, name: str) -> None:
+        """A loop has failed: the next of the same identity may go on from what was committed of its group."""
+        self._taken.discard(name.lstrip("/"))
 
     def commit(self) -> None:
         """Bring everything that was written into force."""
@@ -115,6 +115,11 @@ class RunFile:
             return False
         same = (now.st_dev, now.st_ino) == (self._status.st_dev, self._status.st_ino)
         return same and os.getpid() == self._process
+
+    def close(self) -> None:
+        """Give the file back. What was not committed is lost."""
+        self.file.close()
+        os.close(self._descriptor)
 
     @contextmanager
     def errors(self, task: str, size: int) -> Iterator[None]:
@@ -177,6 +182,13 @@ def run_file(path: str) -> RunFile:
                 raise
             _open[path] = opened
         return opened
+
+
+def close_all() -> None:
+    """Give back all files, as the end of the process does; sessions that are still open must not be used any more."""
+    with _lock:
+        while _open:
+            _open.popitem()[1].close()
 
 
 def _locked(path: str) -> int:
