@@ -18,6 +18,7 @@ import numpy as np
 from checkpointer.audit import Audit
 from checkpointer.blocks import Known
 from checkpointer.boxes import is_traced, is_varied, plain
+from checkpointer.dumps import Dumper
 from checkpointer.errors import ReplayError, TraceError
 from checkpointer.fingerprints import Fingerprint, Fingerprints
 from checkpointer.handles import Handles
@@ -83,6 +84,7 @@ class Loop:
         holder: list[Any],
         *,
         audit: bool = False,
+        dumper: Dumper | None = None,
     ) -> None:
         self.step = step
         self.items = items
@@ -95,6 +97,7 @@ class Loop:
         self.signal: Any = None
         self.handles = Handles()
         self._audit = Audit(state, step) if audit else None
+        self.dumper = dumper
         self.known = Known()
         self.nested = False
         self.seconds = 0.0
@@ -181,9 +184,12 @@ class Loop:
             taped.check_untouched(step)
             self.known.note_steps()
         try:
-            return taped.stretch.pullback(adjoint)
+            before = taped.stretch.pullback(adjoint)
         except TraceError as error:
             raise at_function(error, self.step, f", in step {step} of this loop") from error
+        if self.dumper is not None:
+            self.dumper.note_adjoint(step, taped, before)
+        return before
 
     # --- running steps ---------------------------------------------------------------------------------------------
 
@@ -201,7 +207,7 @@ class Loop:
                     self.steps = number
                     return
                 self._done = number + 1
-                self._note()
+                self._note(number)
                 self.signal = self.run(number)
                 if self.signal is not None:
                     self.steps = number + 1
@@ -210,7 +216,7 @@ class Loop:
     def run_first_taped(self, number: int) -> Taped:
         """In the first sweep: run a step under a new tape."""
         self._done = number + 1
-        self._note()
+        self._note(number)
         with self.state.guarded():
             taped = self.run_taped(number)
         self.known.note_steps()  # the tape will undo its writes, and does not tell of them
@@ -221,7 +227,7 @@ class Loop:
 
     def run_through(self) -> None:
         """Run the whole loop on plain arrays, without a schedule."""
-        self._audit = None  # nothing will be computed again
+        self._audit = self.dumper = None  # nothing will be computed again
         self.advance_first(0, sys.maxsize)
 
     def ended(self) -> Ended:
@@ -234,7 +240,9 @@ class Loop:
         """Tell the schedule how many steps there were."""
         if self.steps is None:
             self.steps = self._done
-        self._note()
+        self._note(self.steps)
+        if self.dumper is not None:
+            self.dumper.end(self.steps, self.signal, self.state)
         self.items.check_length()
         self.items.move_on(self.steps, exhausted=self.signal is None)
         for tail in self.state.tails.values():
@@ -255,12 +263,14 @@ class Loop:
         """Whether the whole state is compared at every recomputed step; then all of it is walked."""
         return self._audit is not None
 
-    def _note(self) -> None:
+    def _note(self, number: int) -> None:
         """In the first sweep, a step is about to run: keep what the reverse sweep wants to know of the state before it."""
         for tail in self.state.tails.values():
             tail.note_length()
         if self._audit is not None:
             self._audit.note()
+        if self.dumper is not None and self.steps is None:
+            self.dumper.note(number, self.state)
 
     def _check(self, number: int) -> None:
         """In the reverse sweep: compare the state before a step with that of the first sweep, if the loop is audited."""
@@ -326,12 +336,17 @@ class LoopOperation:
             group.collect(adjoint)
         for tail in self.loop.state.tails.values():
             tail.put_back()
+        dumper = self.loop.dumper
         try:
+            if dumper is not None:
+                dumper.note_last_adjoint(self.after, adjoint)
             with quiet_replay(), self.loop.state.guarded(), self.loop.clocked():
                 adjoint = self.sweep(self.loop, adjoint)
         finally:
             self.loop.handles.show()
             self.loop.session.close()
+            if dumper is not None:
+                dumper.close()
         report_cost(self.loop)
         for group in self.before:
             group.deposit(adjoint)
@@ -389,6 +404,8 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     except BaseException as error:
         tape.swallowed = tape.swallowed or failed_inside(error)
         loop.session.close()
+        if loop.dumper is not None:
+            loop.dumper.close()
         raise
     _check_unwatched(unwatched)
     after = _rewrapped(loop, wrapper)
@@ -466,6 +483,8 @@ def _undifferentiated(loop: Loop, tape: Tape, around: Survey, wrapper: Wrapper) 
     before = {key: root.copy() for key, root in around.roots.items()}
     around.replace(plain)
     loop.session.close()
+    if loop.dumper is not None:
+        loop.dumper.without_adjoint()
     try:
         loop.run_through()
     finally:
