@@ -332,8 +332,8 @@ class Dumper:
 
 _COMMENT = (
     "Row n: the variables before step n of the loop, after n steps; the last row: those that the loop has left."
-    " NAME_adjoint is the derivative of the differentiated function's value J by the variable NAME at this moment; a complex one,"
-    " NAME_adjoint_real + i NAME_adjoint_imag, is dJ/d(real part) - i dJ/d(imaginary part). NaN: the variable was not there,"
+    " NAME_adjoint is the derivative of the differentiated function's value J by the variable NAME at this moment; a"
+    " complex one, NAME_adjoint_real + i NAME_adjoint_imag, is dJ/d(real part) - i dJ/d(imaginary part). NaN: the variable was not there,"
     " was a constant, or the program ended before it was written. If the attribute status is not 'complete', the way back"
     " did not come to its end."
 )

@@ -15,7 +15,7 @@ import numpy as np
 from checkpointer.boxes import plain
 from checkpointer.containers import Cell, Container, Deque, Dict, Global, List
 from checkpointer.memory import Array, flipped
-from checkpointer.state import Key, Leaf
+from checkpointer.state import Key, Leaf, in_tuples
 from checkpointer.stretch import Adjoint, Base, Group
 from checkpointer.tails import Tail
 from checkpointer.tape import TapeNode
@@ -110,8 +110,7 @@ class Names:
                 if known is not None and leaf.place == len(known.leaves):
                     known.leaves.append(leaf)
                     continue
-            name = leaf.name + "".join(f"[{place}]" for place in leaf.key[3:])  # in tuples
-            yield name, Variable(leaf, rank, is_list=False)
+            yield leaf.name + in_tuples(leaf.key), Variable(leaf, rank, is_list=False)
 
     def look_at_lengths(self, containers: Iterable[Container]) -> list[str]:
         """Find out which lists and dicts have another length than they had; those that are new among `growing`."""
