@@ -7,6 +7,7 @@ step found before it ran.
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import threading
@@ -121,6 +122,7 @@ class Dumper:
         for name in self._names.look_at_lengths(survey.containers):
             self._leave_out_parts(name)
         found = self._found(survey)
+        self._file.reserve(variable.value.nbytes for variable in found.values())
         row = self._file.rows - 1 if number == self._noted else self._file.add_row(number)
         self._noted = number
         for name in self._forms.keys() - found.keys():
@@ -195,6 +197,7 @@ class Dumper:
     def _write_adjoints(
         self, row: int, keys: dict[str, tuple[Key, ...]], groups: list[Group], adjoint: Adjoint
     ) -> None:
+        self._file.reserve(math.prod(shape) * dtype.itemsize for shape, dtype in self._forms.values())
         by_key = dict(adjoints(groups, adjoint))
         for name, (shape, dtype) in self._forms.items():
             own = keys.get(name, ())
@@ -333,9 +336,9 @@ class Dumper:
 _COMMENT = (
     "Row n: the variables before step n of the loop, after n steps; the last row: those that the loop has left."
     " NAME_adjoint is the derivative of the differentiated function's value J by the variable NAME at this moment; a"
-    " complex one, NAME_adjoint_real + i NAME_adjoint_imag, is dJ/d(real part) - i dJ/d(imaginary part). NaN: the variable was not there,"
-    " was a constant, or the program ended before it was written. If the attribute status is not 'complete', the way back"
-    " did not come to its end."
+    " complex one, NAME_adjoint_real + i NAME_adjoint_imag, is dJ/d(real part) - i dJ/d(imaginary part). NaN: the variable"
+    " was not there, was a constant, or the program ended before it was written. If the attribute status is not 'complete',"
+    " the way back did not come to its end."
 )
 
 

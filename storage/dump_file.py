@@ -143,12 +143,26 @@ class DumpFile:
             with self.errors("close the dump", 0):
                 self._file.close()
 
+    def _abandon(self) -> None:
+        """Close a file that cannot be written to, as it is: what HDF5 still wants to write, it writes to nowhere.
+
+        Otherwise it would try again when the process ends, and crash.
+        """
+        try:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, self._file.id.get_vfd_handle(), inheritable=False)
+            os.close(nowhere)
+            self._file.close()
+        except (OSError, RuntimeError, ValueError):
+            pass  # the error that is about to be raised says what happened
+
     @contextmanager
     def errors(self, task: str, size: int) -> Iterator[None]:
         """Turn the errors of the disk into ones that say what was to be done, where, and what helps."""
         try:
             yield
         except (OSError, RuntimeError) as error:
+            self._abandon()
             raise self._failed(task, size, error) from error
 
     def _failed(self, task: str, size: int, error: BaseException) -> StorageError:
@@ -172,6 +186,15 @@ class DumpFile:
         return StorageError(text)
 
     # --- rows and variables --------------------------------------------------------------------------------------------
+
+    def reserve(self, sizes: Iterable[int]) -> None:
+        """Refuse to begin with a row whose variables, of these bytes, have no room on the disk.
+
+        What was written before stays readable then; it may not if the disk is full in the middle of a row.
+        """
+        needed = sum(max(size, _CHUNK) for size in sizes) + _CHUNK
+        if shutil.disk_usage(os.path.dirname(self.path)).free < needed:
+            raise self._failed("write the dump", needed, OSError(errno.ENOSPC, ""))
 
     def add_row(self, step: int) -> int:
         """One more row, of the state before this step; its number."""
