@@ -23,7 +23,7 @@ from checkpointer.errors import ArgumentError, StorageError
 
 Array = NDArray[Any]
 
-_CHUNK = 1 << 15
+_CHUNK = 1 << 13
 """Bytes of a chunk of small rows."""
 _MOST = 1 << 28
 """Bytes of a chunk at most: HDF5 has a limit."""
