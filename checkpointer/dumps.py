@@ -61,6 +61,7 @@ class Dumper:
     def __init__(self, dump: Dump, step: Callable[..., Any], scheme: Scheme, holder: list[Any]) -> None:
         self._dump = dump
         self._code = step.__code__
+        self._module = step.__globals__
         self._scheme = scheme
         self._names = Names(step, holder)
         self._tape = active.tape
@@ -287,7 +288,10 @@ class Dumper:
             )
 
     def _warn(self, text: str) -> None:
-        warnings.warn_explicit(text, UserWarning, self._code.co_filename, self._code.co_firstlineno)
+        """Warn at the line of the loop, of the same thing once."""
+        said = self._module.setdefault("__warningregistry__", {})
+        code = self._code
+        warnings.warn_explicit(text, UserWarning, code.co_filename, code.co_firstlineno, registry=said)
 
     # --- the file --------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
+import warnings
 from types import SimpleNamespace
 
 import h5py
@@ -33,6 +34,7 @@ from checkpointer import (
     value_and_grad,
     vjp,
 )
+from checkpointer.storage import DumpFile
 
 SCHEMES = [Revolve(1), Revolve(3), StoreAll(), Mixed(2), Online(2), Periodic(3)]
 ENGINES = ["h5netcdf", *(["netcdf4"] if importlib.util.find_spec("netCDF4") else [])]
@@ -198,6 +200,11 @@ def large(u, dump):
     for i in checkpointed(range(6), Revolve(1), dump=dump):
         u *= 0.5
         u += 1
+    return u.sum()
+
+def failing(u, dump):
+    for i in checkpointed(range(6), Revolve(2), dump=dump):
+        u = u * 1.1 / (i != 3 or 1 / 0)
     return u.sum()
 
 class Model2:
@@ -874,6 +881,35 @@ def test_a_full_disk(tmp_path):
     assert "StorageError: cannot write the dump" in last
     assert "File too large" in last
     assert "Make room, choose another disk, or write less: every=" in last
+
+
+def test_a_program_that_fails(program, tmp_path):
+    """What was written can be read, and is no complete dump."""
+    with pytest.raises(ZeroDivisionError):
+        grad(program.rewritten.failing)(U, Dump(tmp_path / "a.h5"))
+    dumped = Dumped(tmp_path / "a.h5")
+    assert dumped.steps == [0, 1, 2, 3]
+    assert dumped.state["u"][3] == pytest.approx(U * 1.1**3)
+    assert dumped.attributes["status"] == "the loop is running"
+
+
+def test_warnings_come_once(program, tmp_path):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            grad(program.rewritten.vanishing)(U, Dump(tmp_path / "a.h5", overwrite=True))
+    assert len(found) == 1
+
+
+def test_huge_variables_are_cut_into_chunks(tmp_path):
+    file = DumpFile(str(tmp_path / "a.h5"), overwrite=False, compression=None, dims={}, attributes={})
+    file.define("u", (3, 40_000, 30_001), np.dtype(float), adjoint=False)
+    file.define("t", (), np.dtype(float), adjoint=False)
+    file.close()
+    with h5py.File(tmp_path / "a.h5") as found:
+        assert found["u"].chunks[0] == 1
+        assert 2**26 < np.prod(found["u"].chunks) * 8 <= 2**28
+        assert found["t"].chunks == (1024,)
 
 
 @pytest.mark.parametrize("left", [3, 10])
