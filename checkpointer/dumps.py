@@ -13,7 +13,8 @@ import platform
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,8 @@ class Dumper:
         """In the first sweep, a step is about to run: write the state, if it is to be dumped."""
         if number % self._dump.every == 0:
             state.begin(number)
-            self._write_states(number, state.survey())
+            with self._refusing():
+                self._write_states(number, state.survey())
 
     def end(self, steps: int, signal: Any, state: State) -> None:
         """The first sweep is over: write the state that the loop has left.
@@ -97,9 +99,10 @@ class Dumper:
         """
         self._last = steps - 1 if signal is EXHAUSTED else steps
         state.begin(steps)
-        found = self._write_states(self._last, state.survey())
+        with self._refusing():
+            found = self._write_states(self._last, state.survey())
+            self._check_wanted()
         self._keys = {name: variable.keys for name, variable in found.items()}
-        self._check_wanted()
         self._say_what_is_left_out()
         self._file.set_attribute("steps", self._last)
         self._file.set_attribute("status", "states written" if self._dump.adjoint else "complete")
@@ -124,14 +127,26 @@ class Dumper:
             self._leave_out_parts(name)
         found = self._found(survey)
         self._file.reserve(variable.value.nbytes for variable in found.values())
-        row = self._file.rows - 1 if number == self._noted else self._file.add_row(number)
-        self._noted = number
-        for name in self._forms.keys() - found.keys():
-            self._note_missing(name)
+        if number != self._noted:  # the end of a while loop may be in a row already
+            self._noted = number
+            self._file.add_row(number)
+            for name in [name for name in self._forms if name not in found]:
+                self._note_missing(name)
+        row = self._file.rows - 1
         for name, variable in found.items():
             self._write_state(name, row, variable.value)
         self._file.flush()
         return found
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """If an argument is refused, leave no file behind, which would be in the way when it has been corrected."""
+        try:
+            yield
+        except ArgumentError:
+            if self._opened is not None:
+                self._opened.discard()
+            raise
 
     def _found(self, survey: Survey) -> dict[str, Variable]:
         found, shared = self._names.found(survey.leaves)

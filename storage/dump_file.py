@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -143,18 +143,24 @@ class DumpFile:
             with self.errors("close the dump", 0):
                 self._file.close()
 
+    def discard(self) -> None:
+        """Close the file and remove it."""
+        self.close()
+        with suppress(OSError):
+            os.unlink(self.path)
+
     def _abandon(self) -> None:
         """Close a file that cannot be written to, as it is: what HDF5 still wants to write, it writes to nowhere.
 
         Otherwise it would try again when the process ends, and crash.
         """
-        try:
+        with suppress(
+            OSError, RuntimeError, ValueError
+        ):  # the error that is about to be raised says what happened
             nowhere = os.open(os.devnull, os.O_RDWR)
             os.dup2(nowhere, self._file.id.get_vfd_handle(), inheritable=False)
             os.close(nowhere)
             self._file.close()
-        except (OSError, RuntimeError, ValueError):
-            pass  # the error that is about to be raised says what happened
 
     @contextmanager
     def errors(self, task: str, size: int) -> Iterator[None]:
@@ -196,15 +202,13 @@ class DumpFile:
         if shutil.disk_usage(os.path.dirname(self.path)).free < needed:
             raise self._failed("write the dump", needed, OSError(errno.ENOSPC, ""))
 
-    def add_row(self, step: int) -> int:
-        """One more row, of the state before this step; its number."""
+    def add_row(self, step: int) -> None:
+        """One more row, of the state before this step."""
         with self.errors("write the dump", 0):
-            row = self.rows
             self.rows += 1
             for dataset in (self._step, *self._datasets.values()):
                 dataset.resize(self.rows, axis=0)
-            self._step[row] = step
-        return row
+            self._step[self.rows - 1] = step
 
     def has(self, name: str, *, adjoint: bool) -> bool:
         """Whether `define` was called for this."""

@@ -202,6 +202,11 @@ def large(u, dump):
         u += 1
     return u.sum()
 
+def decay(rate, u, dump):
+    for i in checkpointed(range(4), Revolve(2), dump=dump):
+        u = u - rate * u
+    return u.sum()
+
 def failing(u, dump):
     for i in checkpointed(range(6), Revolve(2), dump=dump):
         u = u * 1.1 / (i != 3 or 1 / 0)
@@ -428,6 +433,16 @@ def test_a_trial_and_a_second_level(program, run, tmp_path, scheme):
     check_states(dumped, states, 1, STATE["in_place"].split())
     for name, found in Dumped(tmp_path / "a.h5").adjoint.items():
         np.testing.assert_allclose(dumped.adjoint[name], found, rtol=1e-12)
+
+
+def test_a_parameter_that_is_differentiated(program, tmp_path):
+    """It is the same at all steps; its adjoint at step n is what the steps from n on make of it."""
+    gradient = grad(program.rewritten.decay)(0.3, U, Dump(tmp_path / "a.h5"))
+    dumped = Dumped(tmp_path / "a.h5")
+    assert dumped.state["rate"].tolist() == [0.3] * 5
+    expected = [-(4 - n) * 0.7**3 * U.sum() for n in range(5)]
+    assert dumped.adjoint["rate"] == pytest.approx(expected)
+    assert dumped.adjoint["rate"][0] == gradient
 
 
 def test_audit(program, tmp_path, monkeypatch):
@@ -699,6 +714,7 @@ def test_what_vanishes_is_nan_and_named(program, tmp_path):
 def test_variables_that_cannot_be_dumped(program, tmp_path, variables, message):
     with pytest.raises(ArgumentError, match=message):
         grad(program.rewritten.changing)(U, Dump(tmp_path / "a.h5", variables=variables))
+    assert list(tmp_path.iterdir()) == []  # the corrected call can use the name
 
 
 @pytest.mark.parametrize(
@@ -712,6 +728,7 @@ def test_variables_that_cannot_be_dumped(program, tmp_path, variables, message):
 def test_dims_that_do_not_fit(program, tmp_path, dims, message):
     with pytest.raises(ArgumentError, match=message):
         grad(program.rewritten.swapped)(U, Revolve(2), Dump(tmp_path / "a.h5", dims=dims))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_that_two_variables_have(load, tmp_path):
