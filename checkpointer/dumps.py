@@ -105,7 +105,7 @@ class Dumper:
         self._keys = {name: variable.keys for name, variable in found.items()}
         self._say_what_is_left_out()
         self._file.set_attribute("steps", self._last)
-        self._file.set_attribute("status", "states written" if self._dump.adjoint else "complete")
+        self._file.set_attribute("status", "first sweep complete" if self._dump.adjoint else "complete")
         self.close()
 
     def without_adjoint(self) -> None:
@@ -279,7 +279,9 @@ class Dumper:
     def _check_wanted(self) -> None:
         for argument, name in self._named():
             if name not in self._forms:
-                why = self._left_out.get(name, "it is no array or float at any dumped step")
+                why = self._left_out.get(
+                    name, "no array, float or list of numbers has this name at a dumped step"
+                )
                 raise ArgumentError(
                     f"Dump: {argument} names {name!r}, which cannot be dumped in the loop at {self._where}: {why}"
                 )
@@ -347,7 +349,7 @@ class Dumper:
             "scheme": repr(self._scheme),
             "every": self._dump.every,
             "run": run,
-            "status": "the loop is running",
+            "status": "first sweep running",
             "comment": _COMMENT,
         }
 

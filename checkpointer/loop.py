@@ -68,6 +68,8 @@ class Loop:
         The blocks that the live arrays hold.
     nested : bool
         Whether the loop runs in a step of another one.
+    dumper : Dumper or None
+        Writes states and adjoints to a file.
     seconds, trial_seconds : float
         What the sweeps have taken so far, and how much of it was the trial of the first step.
     reported_quietly : bool

@@ -68,6 +68,11 @@ class Dump:
             object.__setattr__(self, "variables", _names("variables", self.variables))
         if self.dims is not None:
             object.__setattr__(self, "dims", _dims(self.dims))
+            for name in self.dims:
+                if self.variables is not None and name not in self.variables:
+                    raise ArgumentError(
+                        f"Dump: dims names {name!r}, which is not among variables {self.variables!r}"
+                    )
         for name in ("state", "adjoint", "overwrite"):
             if not isinstance(value := getattr(self, name), bool):
                 raise ArgumentError(f"Dump: {name} must be True or False, but is {value!r}")

@@ -635,7 +635,7 @@ def test_replaced_or_removed_before_the_way_back(program, tmp_path):
     second(1.0)
     assert Dumped(tmp_path / "a.h5").attributes["status"] == "complete"
     _, third = vjp(program.rewritten.in_place, U, Revolve(2), dump)
-    assert Dumped(tmp_path / "a.h5").attributes["status"] == "states written"
+    assert Dumped(tmp_path / "a.h5").attributes["status"] == "first sweep complete"
     (tmp_path / "a.h5").unlink()
     with pytest.raises(StorageError, match="somebody removed it before the adjoint could be written"):
         third(1.0)
@@ -707,7 +707,7 @@ def test_what_vanishes_is_nan_and_named(program, tmp_path):
         (["states[0]"], r"states\[0\] cannot be dumped: the length of states changes"),
         (
             ["u", "log.x"],
-            r"variables names 'log.x', which cannot be dumped .*no array or float at any dumped step",
+            r"variables names 'log.x', which cannot be dumped .*no array, float or list of numbers has this name",
         ),
     ],
 )
@@ -782,6 +782,10 @@ def test_a_name_that_two_variables_have(load, tmp_path):
         ({"variables": ["u", "u"]}, "variables has a name twice"),
         ({"dims": ["x"]}, "dims must be a dict"),
         ({"dims": {"u": ["step"]}}, "no axis can be called 'step'"),
+        (
+            {"variables": ["u"], "dims": {"v": ["x"]}},
+            r"dims names 'v', which is not among variables \('u',\)",
+        ),
         ({"state": 1}, "state must be True or False, but is 1"),
         ({"state": False, "adjoint": False}, "there is nothing to write"),
         ({"compression": "zip"}, "compression must be None or \"gzip\", but is 'zip'"),
@@ -828,7 +832,7 @@ def test_a_gradient_that_is_refused_is_never_complete(program, tmp_path):
     with pytest.raises(ReplayError, match="u was something else"):
         grad(program.rewritten.ticking)(U, Dump(tmp_path / "a.h5"))
     dumped = Dumped(tmp_path / "a.h5")
-    assert dumped.attributes["status"] == "states written"
+    assert dumped.attributes["status"] == "first sweep complete"
     assert not np.isnan(dumped.state["u"]).any()
     assert np.isnan(dumped.adjoint["u"][0]).all()
 
@@ -879,7 +883,7 @@ def test_a_process_that_is_killed_leaves_what_it_had(tmp_path):
     with xarray.open_dataset(tmp_path / "a.h5", engine="h5netcdf") as ds:
         assert ds.step.values.tolist() == [0, 2, 4, 6, 8]
         assert ds.u.values[-1] == pytest.approx(u * 1.1**8)
-        assert ds.attrs["status"] == "the loop is running"
+        assert ds.attrs["status"] == "first sweep running"
     (tmp_path / "a.h5").unlink()
     assert execute(tmp_path, "again").returncode == -9
     with xarray.open_dataset(tmp_path / "a.h5", engine="h5netcdf") as ds:
@@ -888,7 +892,7 @@ def test_a_process_that_is_killed_leaves_what_it_had(tmp_path):
         assert written.tolist() == sorted(written)
         assert 0 < written.sum() < 11
         assert ds.u_adjoint.values[-1].tolist() == [1.0] * 10_000
-        assert ds.attrs["status"] == "states written"
+        assert ds.attrs["status"] == "first sweep complete"
 
 
 def test_a_full_disk(tmp_path):
@@ -907,7 +911,7 @@ def test_a_program_that_fails(program, tmp_path):
     dumped = Dumped(tmp_path / "a.h5")
     assert dumped.steps == [0, 1, 2, 3]
     assert dumped.state["u"][3] == pytest.approx(U * 1.1**3)
-    assert dumped.attributes["status"] == "the loop is running"
+    assert dumped.attributes["status"] == "first sweep running"
 
 
 def test_warnings_come_once(program, tmp_path):
