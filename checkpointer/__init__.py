@@ -32,7 +32,7 @@ from checkpointer.schemes import (
     StoreAll,
     TwoLevel,
 )
-from checkpointer.storage import HDF5Storage, MemoryStorage, Storage, TieredStorage
+from checkpointer.storage import Dump, HDF5Storage, MemoryStorage, Storage, TieredStorage
 from checkpointer.transform import transform
 from checkpointer.version import VERSION as __version__
 
@@ -41,6 +41,7 @@ __all__ = [
     "Auto",
     "CheckpointerError",
     "DiskRevolve",
+    "Dump",
     "FromCheckpointSchedules",
     "HDF5Storage",
     "HRevolve",

@@ -29,7 +29,16 @@ from checkpointer.containers import (
     Set,
     Slots,
 )
-from checkpointer.encoding import NAMED, ATOMS, NotDescribed, as_atom, as_data, from_atom, from_data, is_atom
+from checkpointer.encoding import (
+    ATOMS,
+    NAMED,
+    NotDescribedError,
+    as_atom,
+    as_data,
+    from_atom,
+    from_data,
+    is_atom,
+)
 from checkpointer.frames import Contents, can_be_made_again, values
 from checkpointer.memory import Array, root_of
 from checkpointer.reach import Defaults
@@ -92,7 +101,7 @@ def described(snapshot: Snapshot, entry: Entry) -> str:
 
     Raises
     ------
-    NotDescribed
+    NotDescribedError
         If the state holds something that was made in the loop and cannot be described.
     """
     return json.dumps(_Describer(snapshot, entry).text(), separators=(",", ":"))
@@ -135,7 +144,7 @@ class _Describer:
         if number is not None:
             return number
         if root.size and not can_be_made_again(root):
-            raise NotDescribed("an array in memory that NumPy does not own", self._name)
+            raise NotDescribedError("an array in memory that NumPy does not own", self._name)
         order = "C" if root.flags.c_contiguous else "F"
         return [list(root.shape), as_atom(root.dtype), order, root.flags.writeable]
 
@@ -182,9 +191,9 @@ class _Describer:
             return self._array(value)
         try:
             return as_atom(value)
-        except NotDescribed as error:
+        except NotDescribedError as error:
             if isinstance(value, NAMED):
-                raise NotDescribed(error.what, self._name) from None
+                raise NotDescribedError(error.what, self._name) from None
             return self._object(value)
 
     def _tuple(self, value: tuple[Any, ...]) -> Any:
@@ -195,7 +204,7 @@ class _Describer:
         root = root_of(value)
         number = self._roots.get(id(root))
         if number is None:
-            raise NotDescribed("an array that the walk of the state did not find", self._name)
+            raise NotDescribedError("an array that the walk of the state did not find", self._name)
         if value is root:
             return ["a", number]
         offset = value.__array_interface__["data"][0] - root.__array_interface__["data"][0]
@@ -209,8 +218,8 @@ class _Describer:
             self._new[id(value)] = number, None, value
             try:
                 shell = shell_of(value, self.value)
-            except NotDescribed as error:
-                raise NotDescribed(error.what, error.name or self._name) from None
+            except NotDescribedError as error:
+                raise NotDescribedError(error.what, error.name or self._name) from None
             known = self._new[id(value)] = number, shell, value
             attributes = getattr(value, "__dict__", None)
             if isinstance(attributes, dict):

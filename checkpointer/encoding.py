@@ -17,7 +17,7 @@ from checkpointer.errors import CheckpointerError
 from checkpointer.memory import Array
 
 
-class NotDescribed(CheckpointerError):
+class NotDescribedError(CheckpointerError):
     """Something that a text cannot describe.
 
     Attributes
@@ -51,7 +51,7 @@ def as_atom(value: Any) -> Any:
 
     Raises
     ------
-    NotDescribed
+    NotDescribedError
     """
     kind = type(value)
     if kind in ATOMS:
@@ -78,12 +78,12 @@ def as_atom(value: Any) -> Any:
         return ["fs", sorted((as_atom(item) for item in value), key=repr)]
     if isinstance(value, NAMED):
         return _named(value)
-    raise NotDescribed(f"an object of the class {kind.__qualname__}")
+    raise NotDescribedError(f"an object of the class {kind.__qualname__}")
 
 
 def bits(array: Array) -> Array:
     """The bytes of an array, row by row; those that only fill up the 80 bits of a long double are zero."""
-    raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    raw: Array = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     if array.dtype.char in "gG" and np.finfo(array.dtype).nmant == _NMANT_80:
         raw = raw.reshape(-1, np.dtype(np.longdouble).itemsize).copy()
         raw[:, 10:] = 0
@@ -107,7 +107,7 @@ def _named(value: Any) -> Any:
     except (KeyError, AttributeError):
         same = False
     if not same:
-        raise NotDescribed(f"{name}, which was made while the program ran")
+        raise NotDescribedError(f"{name}, which was made while the program ran")
     return ["g", module, name]
 
 

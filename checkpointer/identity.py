@@ -40,6 +40,7 @@ def identity(
     step : function
         One iteration.
     state : State
+        That of the loop.
     scheme : str
         How the scheme prints.
     length : int or None

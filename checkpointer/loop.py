@@ -18,6 +18,7 @@ import numpy as np
 from checkpointer.audit import Audit
 from checkpointer.blocks import Known
 from checkpointer.boxes import is_traced, is_varied, plain
+from checkpointer.dumps import Dumper
 from checkpointer.errors import ReplayError, TraceError
 from checkpointer.fingerprints import Fingerprint, Fingerprints
 from checkpointer.handles import Handles
@@ -68,6 +69,8 @@ class Loop:
         The blocks that the live arrays hold.
     nested : bool
         Whether the loop runs in a step of another one.
+    dumper : Dumper or None
+        Writes states and adjoints to a file.
     seconds, trial_seconds : float
         What the sweeps have taken so far, and how much of it was the trial of the first step.
     reported_quietly : bool
@@ -88,6 +91,7 @@ class Loop:
         holder: list[Any],
         *,
         audit: bool = False,
+        dumper: Dumper | None = None,
     ) -> None:
         self.step = step
         self.items = items
@@ -100,6 +104,7 @@ class Loop:
         self.signal: Any = None
         self.handles = Handles()
         self._audit = Audit(state, step) if audit else None
+        self.dumper = dumper
         self.known = Known()
         self.nested = False
         self.seconds = 0.0
@@ -187,12 +192,14 @@ class Loop:
         if self.points is not None:
             adjoint = self.points.incoming(taped, adjoint)
         try:
-            adjoint = taped.stretch.pullback(adjoint)
+            before = taped.stretch.pullback(adjoint)
         except TraceError as error:
             raise at_function(error, self.step, f", in step {step} of this loop") from error
+        if self.dumper is not None:
+            self.dumper.note_adjoint(step, taped, before)
         if self.points is not None:
-            self.points.outgoing(taped, adjoint)
-        return adjoint
+            self.points.outgoing(taped, before)
+        return before
 
     # --- running steps ---------------------------------------------------------------------------------------------
 
@@ -210,7 +217,7 @@ class Loop:
                     self.steps = number
                     return
                 self._done = number + 1
-                self._note()
+                self._note(number)
                 self.signal = self.run(number)
                 if self.signal is not None:
                     self.steps = number + 1
@@ -247,7 +254,7 @@ class Loop:
     def run_first_taped(self, number: int) -> Taped:
         """In the first sweep: run a step under a new tape."""
         self._done = number + 1
-        self._note()
+        self._note(number)
         with self.state.guarded():
             taped = self.run_taped(number)
         self.known.note_steps()  # the tape will undo its writes, and does not tell of them
@@ -258,7 +265,7 @@ class Loop:
 
     def run_through(self) -> None:
         """Run the whole loop on plain arrays, without a schedule."""
-        self._audit = None  # nothing will be computed again
+        self._audit = self.dumper = None  # nothing will be computed again
         self.advance_first(0, sys.maxsize)
 
     def ended(self) -> Ended:
@@ -271,7 +278,9 @@ class Loop:
         """Tell the schedule how many steps there were."""
         if self.steps is None:
             self.steps = self._done
-        self._note()
+        self._note(self.steps)
+        if self.dumper is not None:
+            self.dumper.end(self.steps, self.signal, self.state)
         self.items.check_length()
         self.items.move_on(self.steps, exhausted=self.signal is None)
         for tail in self.state.tails.values():
@@ -292,12 +301,14 @@ class Loop:
         """Whether the whole state is compared at every recomputed step; then all of it is walked."""
         return self._audit is not None
 
-    def _note(self) -> None:
+    def _note(self, number: int) -> None:
         """In the first sweep, a step is about to run: keep what the reverse sweep wants to know of the state before it."""
         for tail in self.state.tails.values():
             tail.note_length()
         if self._audit is not None:
             self._audit.note()
+        if self.dumper is not None and self.steps is None:
+            self.dumper.note(number, self.state)
 
     def _check(self, number: int) -> None:
         """In the reverse sweep: compare the state before a step with that of the first sweep, if the loop is audited."""
@@ -363,8 +374,10 @@ class LoopOperation:
             group.collect(adjoint)
         for tail in self.loop.state.tails.values():
             tail.put_back()
-        points = self.loop.points
+        points, dumper = self.loop.points, self.loop.dumper
         try:
+            if dumper is not None:
+                dumper.note_last_adjoint(self.after, adjoint)
             with quiet_replay(), self.loop.state.guarded(), self.loop.clocked():
                 if points is not None:
                     points.seeded(adjoint)
@@ -374,6 +387,8 @@ class LoopOperation:
         finally:
             self.loop.handles.show()
             self.loop.session.close()
+            if dumper is not None:
+                dumper.close()
         report_cost(self.loop)
         for group in self.before:
             group.deposit(adjoint)
@@ -435,6 +450,8 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     except BaseException as error:
         tape.swallowed = tape.swallowed or failed_inside(error)
         loop.session.close()
+        if loop.dumper is not None:
+            loop.dumper.close()
         raise
     _check_unwatched(unwatched)
     after = _rewrapped(loop, wrapper)
@@ -512,6 +529,8 @@ def _undifferentiated(loop: Loop, tape: Tape, around: Survey, wrapper: Wrapper) 
     before = {key: root.copy() for key, root in around.roots.items()}
     around.replace(plain)
     loop.session.close()
+    if loop.dumper is not None:
+        loop.dumper.without_adjoint()
     try:
         loop.run_through()
     finally:

@@ -6,14 +6,19 @@ from typing import TypeVar
 
 from checkpointer.errors import ArgumentError, NotRewrittenError
 from checkpointer.schemes import SCHEMES, Scheme
-from checkpointer.storage import Storage
+from checkpointer.storage import Dump, Storage
 from checkpointer.tape import active
 
 T = TypeVar("T")
 
 
 def checkpointed(
-    subject: T, scheme: Scheme | None = None, *, storage: Storage | None = None, audit: bool = False
+    subject: T,
+    scheme: Scheme | None = None,
+    *,
+    storage: Storage | None = None,
+    audit: bool = False,
+    dump: Dump | None = None,
 ) -> T:
     """Mark a ``for`` or ``while`` loop to be checkpointed.
 
@@ -36,6 +41,9 @@ def checkpointed(
         Compare the whole state, at every step that is computed again, with what it was in the first sweep, and name the
         first variable that differs (see `checkpointer.audit` for what that costs). The environment variable
         ``CHECKPOINTER_AUDIT=1`` does it for all loops.
+    dump : Dump, optional
+        Write the state and the adjoint of every Nth step to a file when the loop is differentiated:
+        ``Dump("adjoint.h5", every=100)``.
 
     Returns
     -------
@@ -45,7 +53,7 @@ def checkpointed(
     Raises
     ------
     ArgumentError
-        If scheme or storage is not one, or audit is no bool.
+        If scheme, storage or dump is not one, or audit is no bool.
     NotRewrittenError
         If the loop is being differentiated and has not been rewritten.
 
@@ -55,7 +63,7 @@ def checkpointed(
     >>> sum(x for x in checkpointed(range(4), Revolve(snapshots=2)))
     6
     """
-    check_marker(scheme, storage, audit)
+    check_marker(scheme, storage, audit, dump)
     if active.tape is not None:
         raise NotRewrittenError(
             "a marked loop is being differentiated, but its module has not been rewritten, so every step would be stored."
@@ -65,7 +73,7 @@ def checkpointed(
     return subject
 
 
-def check_marker(scheme: object, storage: object, audit: object) -> None:
+def check_marker(scheme: object, storage: object, audit: object, dump: object) -> None:
     """Refuse an argument that is none of its kind, at the loop that it was given to."""
     if scheme is not None and not isinstance(scheme, Scheme):
         hint = ""
@@ -78,3 +86,5 @@ def check_marker(scheme: object, storage: object, audit: object) -> None:
         raise ArgumentError(f"storage must be a Storage, such as MemoryStorage(), but is {storage!r}")
     if not isinstance(audit, bool):
         raise ArgumentError(f"audit must be True or False, but is {audit!r}")
+    if dump is not None and not isinstance(dump, Dump):
+        raise ArgumentError(f'dump must be a Dump, such as Dump("adjoint.h5", every=100), but is {dump!r}')

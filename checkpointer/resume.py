@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from checkpointer import adjoint_text
 from checkpointer.descriptions import Entry, ReadFrame, described
-from checkpointer.encoding import NotDescribed
+from checkpointer.encoding import NotDescribedError
 from checkpointer.errors import ReplayError, StorageError
 from checkpointer.identity import difference, digest_of, identity
 from checkpointer.memory import Array
@@ -115,10 +115,10 @@ class Points:
         """Give a snapshot the description by which another process can make it again."""
         try:
             snapshot.description = described(snapshot, self._entry)
-        except NotDescribed as error:
+        except NotDescribedError as error:
             raise StorageError(
-                f"{error.name or 'the state'} holds {error.what}, which was made in the loop; a later process could not make it"
-                " again, so this run could not be resumed. Make it before the loop, or leave resume=True away"
+                f"{error.name or 'the state'} holds {error.what}, which was made in the loop; a later process could not make"
+                " it again, so this run could not be resumed. Make it before the loop, or leave resume=True away"
             ) from None
 
     # --- the forward sweep ---------------------------------------------------------------------------------------
@@ -189,8 +189,8 @@ class Points:
         seed = digest_of(*adjoint_text.to_text(adjoint, self._entry))
         if self._now.seed not in ("", seed):
             raise StorageError(
-                f"{self._session.file.path} belongs to another run: what is computed from the state after the loop is not what"
-                " it was. Start the program as it was started then, or remove the file to start anew"
+                f"{self._session.file.path} belongs to another run: what is computed from the state after the loop is not"
+                " what it was. Start the program as it was started then, or remove the file to start anew"
             )
         self._now.seed = seed
 
@@ -219,8 +219,8 @@ class Points:
         for key, name in zip(resumed, self._now.names, strict=True):
             if names.get(key) != name:
                 raise ReplayError(
-                    f"{self._session.file.path} holds an adjoint of {name}, which is not in its place in the state any more: the"
-                    " step does not do the same every time it is run. Remove the file to start anew"
+                    f"{self._session.file.path} holds an adjoint of {name}, which is not in its place in the state any more:"
+                    " the step does not do the same every time it is run. Remove the file to start anew"
                 )
         return resumed
 
@@ -301,7 +301,7 @@ class Points:
     # --- making again what stood ---------------------------------------------------------------------------------
 
     def _rebuild(self, position: int | None) -> None:
-        """Let everything stand that the schedule's actions so far have left standing, and the state be that of the position."""
+        """Let everything stand that the actions so far have left standing, and the state be that of the position."""
         loop, standing = self._loop, self._standing
         wanted = [
             (step, 0, slot, level)
@@ -329,8 +329,8 @@ class Points:
         if at is None or at > step or (base is not None and base > at):
             if base is None:
                 raise StorageError(
-                    f"{self._session.file.path} is damaged: there is no snapshot of the state before step {step} or an earlier"
-                    " one. Remove the file to start anew, or bring back a good copy"
+                    f"{self._session.file.path} is damaged: there is no snapshot of the state before step {step} or an"
+                    " earlier one. Remove the file to start anew, or bring back a good copy"
                 )
             self._put(base)
             at = base

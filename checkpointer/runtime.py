@@ -8,7 +8,8 @@ from typing import Any
 from checkpointer.audit import audit_wanted
 from checkpointer.bridge import differentiable
 from checkpointer.conversions import as_complex, as_float, as_scalar, sum_by, sum_of, type_of
-from checkpointer.errors import CheckpointerError
+from checkpointer.dumps import Dumper
+from checkpointer.errors import ArgumentError, CheckpointerError
 from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
@@ -17,7 +18,7 @@ from checkpointer.resume import Points, scheme_text
 from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
 from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
 from checkpointer.state import State
-from checkpointer.storage import HDF5Storage, MemoryStorage, Storage, TieredStorage
+from checkpointer.storage import Dump, HDF5Storage, MemoryStorage, Storage, TieredStorage
 from checkpointer.tape import active
 
 
@@ -30,6 +31,7 @@ def run_loop(
     reverse: ReverseSweep,
     storage: Storage | None = None,
     audit: bool = False,
+    dump: Dump | None = None,
 ) -> Ended:
     """Run a marked ``for`` loop.
 
@@ -43,6 +45,8 @@ def run_loop(
         Where snapshots are taken and kept. Not used unless the loop is differentiated.
     audit : bool
         Whether to compare the state at every recomputed step with the first sweep's.
+    dump : Dump, optional
+        What to write of the states and adjoints.
     forward, reverse : function
         The loop's sweeps.
 
@@ -51,9 +55,9 @@ def run_loop(
     Ended
         How the loop ended.
     """
-    check_marker(scheme, storage, audit)
+    check_marker(scheme, storage, audit, dump)
     if active.tape is not None:
-        return _differentiated(step, items, scheme, storage, forward, reverse, audit)
+        return _differentiated(step, items, scheme, storage, forward, reverse, audit, dump)
     for item in items:
         signal = step(item)
         if signal is not None:
@@ -69,14 +73,15 @@ def run_while(
     reverse: ReverseSweep,
     storage: Storage | None = None,
     audit: bool = False,
+    dump: Dump | None = None,
 ) -> Ended:
     """Run a marked ``while`` loop; ``step`` looks at the condition first and returns EXHAUSTED when it fails.
 
     The evaluation of the condition that ends the loop counts as a step: it may have changed the state.
     """
-    check_marker(scheme, storage, audit)
+    check_marker(scheme, storage, audit, dump)
     if active.tape is not None:
-        return _differentiated(step, None, scheme, storage, forward, reverse, audit)
+        return _differentiated(step, None, scheme, storage, forward, reverse, audit, dump)
     while True:
         signal = step()
         if signal is not None:
@@ -93,6 +98,7 @@ def _differentiated(
     forward: ForwardSweep,
     reverse: ReverseSweep,
     audit: bool,
+    dump: Dump | None,
 ) -> Ended:
     scheme = Auto() if scheme is None else scheme
     if storage is None:
@@ -100,13 +106,22 @@ def _differentiated(
     holder: list[Any] = [None, None]
     items = Items(iterable, holder)
     try:
+        dumper = None if dump is None else Dumper(dump, step, scheme, holder)
         schedule = scheme.schedule(items.length)
     except CheckpointerError as error:
         raise noted(error) from None
     assert active.tape is not None
     session = storage.inner_session() if active.tape.of_step else storage.session()
     audit = audit or audit_wanted()
-    loop = Loop(step, items, schedule, session, State([step], holder), holder, audit=audit)
+    loop = Loop(step, items, schedule, session, State([step], holder), holder, audit=audit, dumper=dumper)
+    if session.durable is not None and dump is not None:
+        session.close()
+        raise noted(
+            ArgumentError(
+                "dump cannot be used with a storage that is resumed: a later process would not run the steps again whose states"
+                " belong in the dump. Leave resume=True away, or dump once the gradient is there, from a run without it"
+            )
+        )
     if session.durable is not None:
         loop.points = Points(loop, session.durable, scheme_text(scheme))
     return differentiate(loop, forward, reverse)
@@ -115,7 +130,7 @@ def _differentiated(
 def default_storage(scheme: Scheme) -> Storage:
     """Where the snapshots of a loop go whose mark names no storage: to memory, and what is planned for a disk to a disk."""
     if isinstance(scheme, Auto) and scheme.storage is not None:
-        check_marker(scheme, scheme.storage, False)
+        check_marker(scheme, scheme.storage, False, None)
         assert isinstance(scheme.storage, Storage)
         return scheme.storage
     if isinstance(scheme, Auto) and scheme.disk is not None:

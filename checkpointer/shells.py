@@ -27,7 +27,7 @@ from checkpointer.containers import (
     SparseMatrix,
     is_sparse,
 )
-from checkpointer.encoding import NotDescribed, as_atom, from_atom
+from checkpointer.encoding import NotDescribedError, as_atom, from_atom
 from checkpointer.reach import is_foreign
 
 _PLAIN: dict[str, Any] = {
@@ -70,7 +70,7 @@ def shell_of(value: Any, describe: Callable[[Any], Any]) -> Any:
 
     Raises
     ------
-    NotDescribed
+    NotDescribedError
     """
     kind = type(value)
     if _PLAIN.get(kind.__name__) is kind:
@@ -94,9 +94,9 @@ def shell_of(value: Any, describe: Callable[[Any], Any]) -> Any:
         return ["method", describe(bound), value.__name__]
     if is_sparse(value) or not is_foreign(kind.__module__):
         if hasattr(kind, "__next__"):
-            raise NotDescribed(f"an iterator of the class {kind.__qualname__}")
+            raise NotDescribedError(f"an iterator of the class {kind.__qualname__}")
         return ["instance", as_atom(kind)]
-    raise NotDescribed(f"an object of the class {kind.__module__}.{kind.__qualname__}")
+    raise NotDescribedError(f"an object of the class {kind.__module__}.{kind.__qualname__}")
 
 
 class Shells:

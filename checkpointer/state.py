@@ -185,6 +185,11 @@ def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
     return change(value)
 
 
+def in_tuples(key: Key) -> str:
+    """What follows the name of a place in the name of something that a tuple in it holds; it has a longer key."""
+    return "".join(f"[{number}]" for number in key[3:])
+
+
 def is_leaf(value: Any) -> bool:
     """Whether this is an array or a floating-point number; a tuple may hold other things beside them."""
     kind = type(value)
@@ -352,7 +357,7 @@ class _Walk:
         if kind in _BOUND:  # append = log.append
             value = value.__self__
             return not isinstance(value, types.ModuleType | None) and self._visit_object(
-                value, container, place
+                value, key, container, place
             )
         if kind in _NUMBERS or kind is TracedNumber:
             self.found.leaves.append(Leaf(key, value, container, place))
@@ -360,19 +365,19 @@ class _Walk:
         if kind is np.ndarray or kind is TracedArray:
             return self._array(value, key, container, place)
         if kind in _DRAWING:
-            self._visit_object(value._value if kind is WatchedGenerator else value, container, place)
+            self._visit_object(value._value if kind is WatchedGenerator else value, key, container, place)
             return True
         if isinstance(value, tuple):
             hits = [self._visit(item, (*key, number), container, place) for number, item in enumerate(value)]
             return any(hits)
-        return self._visit_object(value, container, place)
+        return self._visit_object(value, key, container, place)
 
-    def _visit_object(self, value: Any, container: Container, place: Any) -> bool:
+    def _visit_object(self, value: Any, key: Key, container: Container, place: Any) -> bool:
         if id(value) not in self.seen:
             self.seen[id(value)] = value
             if id(value) in self.tails:
                 return False
-            self._object(value, container.label(place))
+            self._object(value, container.label(place) + in_tuples(key))
         return False
 
     def _array(self, value: Any, key: Key, container: Container, place: Any) -> bool:

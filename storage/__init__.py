@@ -1,6 +1,8 @@
 """Storage: snapshots in, snapshots out."""
 
 from checkpointer.storage.base import Session, Storage
+from checkpointer.storage.dump_file import DumpFile, stored_type
+from checkpointer.storage.dumps import Dump
 from checkpointer.storage.hdf5 import HDF5Session, HDF5Storage
 from checkpointer.storage.memory import MemorySession, MemoryStorage
 from checkpointer.storage.portable import Content, Fill, Frame, Portable
@@ -8,6 +10,8 @@ from checkpointer.storage.tiered import TieredSession, TieredStorage
 
 __all__ = [
     "Content",
+    "Dump",
+    "DumpFile",
     "Fill",
     "Frame",
     "HDF5Session",
@@ -19,4 +23,5 @@ __all__ = [
     "Storage",
     "TieredSession",
     "TieredStorage",
+    "stored_type",
 ]

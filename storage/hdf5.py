@@ -299,4 +299,5 @@ class _Slot:
 
 
 def now() -> np.bytes_:
+    """The time, in UTC, as it is written to a file."""
     return np.bytes_(datetime.now(UTC).isoformat(timespec="microseconds"))

@@ -275,6 +275,7 @@ def _remove(path: str) -> None:
 
 
 def h5py_module() -> Any:
+    """The module h5py, which is imported when it is first needed."""
     try:
         import h5py
     except ImportError as error:

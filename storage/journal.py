@@ -154,7 +154,7 @@ class JournaledFile:
 
 
 def _in_pages(offset: int, size: int) -> Iterator[tuple[int, int, int, int]]:
-    """A part of a file by pages: the number of each, where the part begins and ends in it, and which of the bytes is first."""
+    """A part of a file by pages: the number of each, where the part begins and ends in it, and which byte is the first."""
     end = offset + size
     for number in range(offset // _PAGE, -(-end // _PAGE)):
         low = max(offset - number * _PAGE, 0)

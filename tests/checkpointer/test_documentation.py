@@ -1,14 +1,18 @@
-"""What docs/replay.md shows is run."""
+"""What docs/replay.md and docs/dumps.md show is run."""
 
+import doctest
+import importlib
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 
-from checkpointer import value_and_grad
+from checkpointer import install_import_hook, value_and_grad
 from checkpointer.transforms import lint_source
 
-PAGE = (Path(__file__).parents[2] / "docs" / "replay.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "replay.md").read_text("utf-8")
 
 
 def test_the_example_of_replaying(load, tmp_path, monkeypatch):
@@ -21,3 +25,18 @@ def test_the_example_of_replaying(load, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.glob("*.npy")) == ["u0.npy", "u100.npy", "u200.npy"]
     assert np.sum(np.load("u200.npy")) == value
     np.testing.assert_allclose(gradient, 0.99**201)
+
+
+def test_the_example_of_dumps(tmp_path, monkeypatch):
+    page = (DOCS / "dumps.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (session,) = re.findall(r"```pycon\n(.*?)```", page, re.DOTALL)
+    assert lint_source(example, "example.py", []) == ()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dumps_example.py").write_text(example)
+    monkeypatch.syspath_prepend(tmp_path)
+    with install_import_hook("dumps_example"):
+        names = vars(importlib.import_module("dumps_example"))
+    del sys.modules["dumps_example"]
+    test = doctest.DocTestParser().get_doctest(session, names, "docs/dumps.md", "docs/dumps.md", 0)
+    assert doctest.DocTestRunner().run(test) == doctest.TestResults(0, 5)

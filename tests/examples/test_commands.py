@@ -40,7 +40,7 @@ def assert_same_text(line, expected):
     assert numbers == pytest.approx([float(number) for number in NUMBER.findall(expected)], rel=1e-11)
 
 
-@pytest.mark.parametrize("name", ["heat.py", "box_model.py", "burgers.py"])
+@pytest.mark.parametrize("name", ["heat.py", "box_model.py", "burgers.py", "adjoint_movie.py"])
 def test_run_prints_what_the_docstring_says(name, tmp_path):
     finished = execute(*CHECKPOINTER, "run", str(EXAMPLES / name), folder=tmp_path)
     assert finished.stderr == ""
@@ -67,7 +67,7 @@ def test_heat_with_other_schemes(scheme, tmp_path):
     assert finished.stdout.startswith(f"50 steps, point by point, {scheme}\n")
 
 
-@pytest.mark.parametrize("name", ["heat.py", "box_model.py", "burgers.py"])
+@pytest.mark.parametrize("name", ["heat.py", "box_model.py", "burgers.py", "adjoint_movie.py"])
 def test_plain_python(name, tmp_path):
     """Not rewritten, an example simulates; the gradient is refused with a hint."""
     command = [sys.executable, str(EXAMPLES / name), "--steps", "3"]

@@ -1,5 +1,6 @@
 """The journaled file: after a kill or a power loss at any moment, it is what it was before a commit or after it."""
 
+import itertools
 import os
 import random
 
@@ -49,7 +50,7 @@ class Disk:
         cuts = [0, *range(self.SECTOR - offset % self.SECTOR, len(data), self.SECTOR), len(data)]
         return [
             lambda content, low=low, high=high: _put(content, offset + low, data[low:high])
-            for low, high in zip(cuts, cuts[1:], strict=False)
+            for low, high in itertools.pairwise(cuts)
             if high > low
         ]
 
