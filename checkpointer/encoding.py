@@ -107,7 +107,7 @@ def _named(value: Any) -> Any:
     except (KeyError, AttributeError):
         same = False
     if not same:
-        raise NotDescribedError(f"{name}, which was made while the program ran")
+        raise NotDescribedError(f"the {type(value).__name__} {name}")
     return ["g", module, name]
 
 

@@ -118,8 +118,8 @@ def _differentiated(
         session.close()
         raise noted(
             ArgumentError(
-                "dump cannot be used with a storage that is resumed: a later process would not run the steps again whose states"
-                " belong in the dump. Leave resume=True away, or dump once the gradient is there, from a run without it"
+                "dump cannot be used with a storage that is resumed: a later process would not run the steps again whose"
+                " states belong in the dump. Leave resume=True away, or dump once the gradient is there, from a run without it"
             )
         )
     if session.durable is not None:

@@ -21,7 +21,8 @@ The first prints
 with the time and the memory that it took, the second 0.012791251961741829 and 0.0005154061039698661 (the last
 digits may differ from machine to machine). The third lets `Auto` choose the scheme, and prints what it chose and how long it
 took beside what was predicted. The fourth may be killed, and goes on from where it was when it is started again. All save a
-picture of the adjoint, burgers_adjoint.png (``--picture`` names another file). ``python examples/burgers.py --plain`` only simulates.
+picture of the adjoint, burgers_adjoint.png (``--picture`` names another file). ``python examples/burgers.py --plain`` only
+simulates.
 """
 
 import argparse

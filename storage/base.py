@@ -114,7 +114,7 @@ class Session(ABC):
         return None
 
     def adopt(self, key: int, step: int, level: int = 0) -> bool:
-        """Let a snapshot of the state before ``step`` stand under ``key`` that an earlier process has left, if there is one."""
+        """Let a snapshot of the state before ``step`` that an earlier process has left stand under ``key``."""
         return False
 
     @abstractmethod

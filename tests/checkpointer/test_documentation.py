@@ -1,8 +1,9 @@
-"""What docs/replay.md and docs/dumps.md show is run."""
+"""What docs/replay.md, docs/dumps.md and docs/resume.md show is run."""
 
 import doctest
 import importlib
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +26,22 @@ def test_the_example_of_replaying(load, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.glob("*.npy")) == ["u0.npy", "u100.npy", "u200.npy"]
     assert np.sum(np.load("u200.npy")) == value
     np.testing.assert_allclose(gradient, 0.99**201)
+
+
+def test_the_example_of_resuming(tmp_path):
+    """It is started twice; the second time the file has the result."""
+    page = (DOCS / "resume.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "example.py").write_text(example)
+    printed = [
+        subprocess.run(
+            [sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
+        for _ in range(2)
+    ]
+    assert printed[0].returncode == 0, printed[0].stderr
+    assert printed[0].stdout == printed[1].stdout
+    assert (tmp_path / "heat-run.h5").exists()
 
 
 def test_the_example_of_dumps(tmp_path, monkeypatch):

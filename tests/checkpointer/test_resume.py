@@ -407,7 +407,7 @@ def test_what_another_process_could_not_make_is_refused_by_name(started, tmp_pat
     (tmp_path / "program_that_is_killed.py").write_text(MADE_IN_THE_LOOP)
     storage = HDF5Storage(tmp_path / "run.h5", resume=True, every=0)
     with pytest.raises(
-        StorageError, match=r"grow holds closures.*lambda, which was made while the program ran"
+        StorageError, match=r"grow holds the function closures.*<lambda>, which was made in the loop"
     ):
         started("closures", INPUTS[0], Revolve(2), storage)
 
