@@ -119,7 +119,7 @@ def _differentiated(
         raise noted(
             ArgumentError(
                 "dump cannot be used with a storage that is resumed: a later process would not run the steps again whose"
-                " states belong in the dump. Leave resume=True away, or dump once the gradient is there, from a run without it"
+                " states belong in the dump. Leave resume=True away, or dump from another run"
             )
         )
     if session.durable is not None:
