@@ -19,6 +19,7 @@ from checkpointer.audit import Audit
 from checkpointer.blocks import Known
 from checkpointer.boxes import is_traced, is_varied, plain
 from checkpointer.errors import ReplayError, TraceError
+from checkpointer.failures import explained
 from checkpointer.fingerprints import Fingerprint, Fingerprints
 from checkpointer.handles import Handles
 from checkpointer.items import Items
@@ -27,6 +28,7 @@ from checkpointer.refusals import at_function, refuse
 from checkpointer.replay import quiet_replay, replay
 from checkpointer.reports import report_choice, report_cost
 from checkpointer.schemes import Action, Schedule
+from checkpointer.sessions import close_after_error
 from checkpointer.signals import BREAK, Ended, Return
 from checkpointer.snapshots import Snapshot, capture
 from checkpointer.state import Key, Leaf, State, Survey
@@ -137,22 +139,25 @@ class Loop:
     def save(self, step: int, slot: int, level: int) -> None:
         """Store the state before ``step`` on a level of the storage."""
         self.state.begin(step)
-        live = self.session.copies(level)
-        snapshot = capture(self.state, self.known, step=step, live=live)
-        self.session.save(slot, snapshot if live else snapshot.loosened(), level)
+        with explained(self, "save", step):
+            live = self.session.copies(level)
+            snapshot = capture(self.state, self.known, step=step, live=live)
+            self.session.save(slot, snapshot if live else snapshot.loosened(), level)
 
     def restore(self, step: int, slot: int) -> None:
         """Make the live objects what they were before ``step``."""
-        snapshot = self.session.load(slot)
-        assert isinstance(snapshot, Snapshot)
-        snapshot.restore(self.known)
+        with explained(self, "load", step):
+            snapshot = self.session.load(slot)
+            assert isinstance(snapshot, Snapshot)
+            snapshot.restore(self.known)
         self.state.begin(step)
         if self.handles.any:
             self.handles.hide(self.state.survey())
 
     def discard(self, slot: int) -> None:
         """Forget a snapshot."""
-        self.session.discard(slot)
+        with explained(self, "discard", None):
+            self.session.discard(slot)
 
     def record(self, step: int, slot: int | None) -> None:
         """Run a step under the tape and keep the tape, in a slot unless it is the last step of the forward sweep."""
@@ -329,9 +334,12 @@ class LoopOperation:
         try:
             with quiet_replay(), self.loop.state.guarded(), self.loop.clocked():
                 adjoint = self.sweep(self.loop, adjoint)
+        except BaseException:
+            close_after_error(self.loop.session)
+            raise
         finally:
             self.loop.handles.show()
-            self.loop.session.close()
+        self.loop.session.close()
         report_cost(self.loop)
         for group in self.before:
             group.deposit(adjoint)
@@ -388,7 +396,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
         report_choice(loop)
     except BaseException as error:
         tape.swallowed = tape.swallowed or failed_inside(error)
-        loop.session.close()
+        close_after_error(loop.session)
         raise
     _check_unwatched(unwatched)
     after = _rewrapped(loop, wrapper)

@@ -31,7 +31,7 @@ def report_choice(loop: Loop) -> None:
     _log.log(
         _level(loop, schedule),
         "%s: %s",
-        _where(loop),
+        place_of(loop),
         _sentence(schedule.choice, schedule.measurement),
     )
 
@@ -48,7 +48,7 @@ def report_cost(loop: Loop) -> None:
     if loop.trial_seconds:
         said.append(f"the trial of the first one {_time(loop.trial_seconds)}")
     level = logging.DEBUG if loop.reported_quietly else logging.INFO
-    _log.log(level, "%s: %s", _where(loop), ", ".join(said))
+    _log.log(level, "%s: %s", place_of(loop), ", ".join(said))
 
 
 def _level(loop: Loop, schedule: AutoSchedule) -> int:
@@ -62,7 +62,8 @@ def _level(loop: Loop, schedule: AutoSchedule) -> int:
     return logging.DEBUG if loop.reported_quietly else logging.INFO
 
 
-def _where(loop: Loop) -> str:
+def place_of(loop: Loop) -> str:
+    """The file and line of a loop."""
     code = loop.step.__code__
     return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}"
 

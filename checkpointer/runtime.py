@@ -14,6 +14,7 @@ from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
 from checkpointer.refusals import noted
 from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
+from checkpointer.sessions import opened
 from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
 from checkpointer.state import State
 from checkpointer.storage import HDF5Storage, MemoryStorage, Storage, TieredStorage
@@ -102,7 +103,11 @@ def _differentiated(
         schedule = scheme.schedule(items.length)
     except CheckpointerError as error:
         raise noted(error) from None
-    session = storage.session()
+    try:
+        session = opened(storage.session())
+    except CheckpointerError as error:
+        noted(error)
+        raise
     audit = audit or audit_wanted()
     loop = Loop(step, items, schedule, session, State([step], holder), holder, audit=audit)
     return differentiate(loop, forward, reverse)
