@@ -201,7 +201,12 @@ class _Call:
 
     def _pull_back(self, results: _Results, cotangent: Any) -> None:
         results.seed(cotangent)
-        after = capture(self._state, self._tape.known, apart_from=self._untouched())
+        try:
+            after = capture(self._state, self._tape.known, apart_from=self._untouched())
+        except MemoryError as error:
+            raise StorageError(
+                f"not enough memory to keep what the function left, while it is reversed ({error})"
+            ).with_value(self.value) from error
         self._selected.keep_out_of(after)
         try:
             with knowing_traced_values():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def explained(loop: Loop, verb: str, step: int | None) -> Iterator[None]:
-    """Save, load or discard the state before a step: let errors say which one it was, and a lack of memory how much it takes.
+    """Save, load or discard the state before a step: let errors say which one it was, and how much memory it takes.
 
     No code of the user's runs in the ``with`` block, so a `MemoryError` in it is not the program's own.
     """
@@ -40,13 +40,15 @@ def _out_of_memory(loop: Loop, verb: str, step: int | None, error: MemoryError) 
     with suppress(MemoryError):
         roots = loop.state.survey().roots.values()
         size = f"a snapshot of {show_size(sum(root.nbytes for root in roots))}"
-    standing = len(loop.session)
     return StorageError(
-        f"not enough memory {_when(loop, verb, step)}: {size}, beside the {standing} that stand"
-        f" ({_words(error)}{show_size(available_memory())} of memory are free). Give the scheme fewer snapshots, or keep them"
-        " on a disk with storage=HDF5Storage(); the command checkpointer plan shows what each scheme takes"
+        f"not enough memory {_when(loop, verb, step)}: {size}, beside {len(loop.session)} that stand ({_free(error)}). Give"
+        " the scheme fewer snapshots, or keep them on a disk with storage=HDF5Storage(); the command checkpointer plan shows"
+        " what each scheme takes"
     )
 
 
-def _words(error: MemoryError) -> str:
-    return f"{error}; " if str(error) else ""
+def _free(error: MemoryError) -> str:
+    words = [str(error)] if str(error) else []
+    with suppress(OSError, MemoryError):
+        words.append(f"{show_size(available_memory())} of memory are free")
+    return "; ".join(words)

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from checkpointer.errors import StorageError
@@ -128,7 +128,7 @@ class SnapshotFile:
 def temporary_file(folder: str | None) -> SnapshotFile:
     """A new file that nobody else can find."""
     h5py = _h5py()
-    folder = tempfile.gettempdir() if folder is None else folder
+    folder = _usual_folder() if folder is None else folder
     try:
         descriptor, path = tempfile.mkstemp(".h5", "checkpointer-", folder)
         os.close(descriptor)
@@ -142,6 +142,15 @@ def temporary_file(folder: str | None) -> SnapshotFile:
     if os.name == "posix":
         _remove(path)
     return opened
+
+
+def _usual_folder() -> str:
+    try:
+        return tempfile.gettempdir()
+    except OSError as error:  # it tries whether a file can be written there
+        raise StorageError(
+            f"cannot make a temporary file: {error.strerror}. Make room, or choose a folder with HDF5Storage(folder=...)"
+        ) from error
 
 
 def shared_file(path: str) -> SnapshotFile:
@@ -188,12 +197,16 @@ def _again(h5py: Any, path: str) -> Any:
 
 def _new(h5py: Any, path: str) -> Any:
     """Make an HDF5 file of an empty one of this process."""
+    file = None
     try:
         file = h5py.File(path, "w", libver="v108", locking="best-effort", rdcc_nbytes=0)
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.flush()
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        if file is not None:
+            with suppress(OSError, RuntimeError):
+                file.close()
         raise failed(f"make the file {path}", 0, os.path.dirname(path), error) from error
     return file
 
@@ -228,8 +241,8 @@ def failed(task: str, size: int, folder: str, error: BaseException) -> StorageEr
     text = f"cannot {task}{needed} in {folder or '.'}: {reason}"
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StorageError(
-            f"{text} ({_free(folder)}). Make room, choose a folder on another disk with HDF5Storage(folder=...), or give the"
-            " scheme fewer snapshots"
+            f"{text} ({_free(folder, number)}). Make room, choose a folder on another disk with HDF5Storage(folder=...), or"
+            " give the scheme fewer snapshots"
         )
     if number in (errno.ENOENT, errno.ENOTDIR):
         return StorageError(f"{text}. Make the folder first, or choose another one")
@@ -244,11 +257,22 @@ def failed(task: str, size: int, folder: str, error: BaseException) -> StorageEr
     return StorageError(f"{text}. Look after the disk, or choose a folder on another one")
 
 
-def _free(folder: str) -> str:
+def _free(folder: str, number: int | None) -> str:
+    """What limits the size of a file, and the room that is left."""
     try:
-        return f"{_readable(shutil.disk_usage(folder or '.').free)} are free there"
+        free = f"{_readable(shutil.disk_usage(folder or '.').free)} are free there"
     except OSError:
-        return "nothing is known about its free space"
+        free = "nothing is known about its free space"
+    return f"{_most_in_a_file()}{free}" if number == errno.EFBIG else free
+
+
+def _most_in_a_file() -> str:
+    try:
+        import resource
+    except ImportError:
+        return ""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return "" if most == resource.RLIM_INFINITY else f"ulimit -f allows {_readable(most)} in a file, and "
 
 
 def _readable(size: int) -> str:
@@ -277,6 +301,8 @@ def _remove(path: str) -> None:
 def _h5py() -> Any:
     try:
         import h5py
+    except OSError as error:
+        raise failed("import h5py", 0, os.path.dirname(error.filename or ""), error) from error
     except ImportError as error:
         raise StorageError(
             f"HDF5Storage needs h5py, which cannot be imported ({error}): pip install h5py"
