@@ -20,7 +20,7 @@ from checkpointer.blocks import Known
 from checkpointer.boxes import is_traced, is_varied, plain
 from checkpointer.errors import ReplayError, TraceError
 from checkpointer.failures import explained
-from checkpointer.fingerprints import Fingerprint, Fingerprints
+from checkpointer.fingerprints import Fingerprints, without_leaves
 from checkpointer.handles import Handles
 from checkpointer.items import Items
 from checkpointer.memory import Memory
@@ -105,7 +105,7 @@ class Loop:
         self._kept: dict[int, Taped] = {}
         self._recorded = False
         self._done = 0
-        self._following: tuple[int, dict[Key, Fingerprint]] | None = None
+        self._following: tuple[int, dict[Key, Any]] | None = None
 
     # --- what the sweeps call ------------------------------------------------------------------------------------
 
@@ -181,7 +181,7 @@ class Loop:
         taped = self._kept.pop(step, None) or self._trace_again(step)
         if self._audit is None and self._following is not None and self._following[0] == step + 1:
             taped.compare(step, self._following[1])
-        self._following = step, taped.before
+        self._following = step, without_leaves(taped.before)
         if taped.kept:
             taped.check_untouched(step)
             self.known.note_steps()
@@ -329,6 +329,7 @@ class LoopOperation:
         adjoint: Adjoint = {}
         for group in self.after:
             group.collect(adjoint)
+        self.after = []  # its arrays are of no use any more
         for tail in self.loop.state.tails.values():
             tail.put_back()
         try:
