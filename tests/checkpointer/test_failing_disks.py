@@ -301,9 +301,9 @@ def test_no_memory_for_a_snapshot(program, name, monkeypatch):
     assert len(errors) > 3
     assert re.fullmatch(
         r"not enough memory when the loop at program_\d+\.py:\d+ was to save the state before step 0: a snapshot of"
-        r" [\d.]+ B, beside 0 that stand \(Unable to allocate 320\. B; [\d.]+ [MG]iB of memory are free\)\. Give the scheme fewer"
-        r" snapshots, or keep them on a disk with storage=HDF5Storage\(\); the command checkpointer plan shows what each"
-        r" scheme takes",
+        r" [\d.]+ B, beside 0 that stand \(Unable to allocate 320\. B; [\d.]+ [MG]iB of memory are free\)\."
+        r" Give the scheme fewer snapshots, or keep them on a disk with storage=HDF5Storage\(\);"
+        r" the command checkpointer plan shows what each scheme takes",
         str(errors[0]),
     )
 
@@ -634,3 +634,160 @@ def test_a_disk_that_fills_up_at_every_write(way, kind, name, tmp_path, request)
             "Make room, choose a folder on another disk with HDF5Storage(folder=...), or give the scheme fewer"
             in text
         )
+
+
+TOO_MANY = """
+function, scheme = value_and_grad(program.nested), Revolve(3)
+expected = function(U, scheme)
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+taken = []
+
+def begin():
+    try:
+        while True:
+            taken.append(os.dup(0))
+    except OSError:
+        pass
+    for _ in range(left):
+        os.close(taken.pop())
+
+def end():
+    while taken:
+        os.close(taken.pop())
+
+outcomes = []
+for left in range(9):  # also while h5py is imported, which needs files
+    outcomes.append(attempt(function, scheme, HDF5Storage(folder=folder), begin, end, expected))
+assert outcomes == sorted(outcomes) and outcomes[-1], outcomes
+print(json.dumps(said))
+"""
+
+
+@linux
+def test_too_many_open_files(tmp_path, folder):
+    said = in_another_process(tmp_path, TOO_MANY, folder)
+    assert said.pop("forward") >= 2
+    said.pop("reverse", None)
+    for text in said:
+        assert re.match(
+            r"cannot (make a temporary file|make the file \S+|import h5py) in \S+: Too many open files\. Raise",
+            text,
+        )
+
+
+SCARCE = """
+import h5py
+
+function, scheme = value_and_grad(program.shrinking), Revolve(8)
+U = np.random.default_rng(0).normal(size=200_000) * 0.3
+storage = MemoryStorage() if sys.argv[3] == "memory" else HDF5Storage(folder=folder)
+expected = function(U, scheme, storage)
+soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+succeeded = size = 0
+while succeeded < 2:
+    with open("/proc/self/statm") as pages:
+        used = int(pages.read().split()[0]) * resource.getpagesize()
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (used + size, hard))
+    try:
+        succeeded += attempt(
+            function, scheme, storage, limit, lambda: resource.setrlimit(resource.RLIMIT_AS, (soft, hard)), expected
+        )
+    except MemoryError:  # of a step, or its tape
+        said["memory"] += 1
+    size += 1_000_000
+print(json.dumps(said))
+"""
+
+
+@linux
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_a_limit_on_memory(tmp_path, folder, kind):
+    said = in_another_process(tmp_path, SCARCE, folder, kind)
+    assert said.pop("memory", 0) + said.get("forward", 0) + said.get("reverse", 0) > 1
+    if kind == "memory":
+        assert said.get("forward", 0) + said.get("reverse", 0) > 0
+    for text in said.keys() - {"forward", "reverse"}:
+        assert text.startswith("not enough memory when the loop at failing_program.py:#")
+        assert "of memory are free" in text
+
+
+READ_ONLY = """
+import h5py
+
+if sys.argv[3] == "user":
+    os.setgid(65534)
+    os.setuid(65534)
+for storage in (HDF5Storage(folder=folder), HDF5Storage(os.path.join(folder, "run.h5"), compression="gzip")):
+    try:
+        grad(program.twice)(U, Revolve(2), storage)
+        sys.exit("it could write there")
+    except StorageError as error:
+        said[str(error).replace(folder, "FOLDER")] += error.value is None
+print(json.dumps(said))
+"""
+
+
+@linux
+@pytest.mark.parametrize("way", ["mount", "user"])
+def test_a_read_only_folder(way, tmp_path, request):
+    if way == "mount":
+        folder = request.getfixturevalue("mounted")("400k")
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        reason = "Read-only file system"
+    else:
+        if os.geteuid() != 0:
+            pytest.skip("only root can become another user")
+        folder = request.getfixturevalue("folder")
+        folder.chmod(0o555)
+        for parent in folder.parents[:3]:
+            parent.chmod(0o755)  # pytest's own folders are closed to others
+        reason = "Permission denied"
+    said = in_another_process(tmp_path, READ_ONLY, folder, way)
+    advice = f"{reason}. Choose a folder that you may write to, with HDF5Storage(folder=...) or a path"
+    assert said == {
+        f"cannot make a temporary file in FOLDER: {advice}": 1,
+        f"cannot make the file FOLDER/run.h5 in FOLDER: {advice}": 1,
+    }
+
+
+LOST = """
+import subprocess
+
+with install_import_hook("losing_program"):
+    import losing_program
+file = os.path.join(folder, "run.h5")
+for storage in (HDF5Storage(folder=folder), HDF5Storage(file), TieredStorage(MemoryStorage(), HDF5Storage(file))):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
+    lose = lambda: subprocess.run(["umount", "-l", folder], check=True)
+    value, gradient = value_and_grad(losing_program.f)(U, Multistage(1, 2), None, lambda: None)
+    try:
+        found = value_and_grad(losing_program.f)(U, Multistage(1, 2), storage, lose)
+        assert found[0] == value and np.array_equal(found[1], gradient)
+        said["right"] += 1
+    except StorageError as error:
+        said[str(error).split(" (")[0].replace(folder, "FOLDER")] += error.value in (None, value)
+    assert open_files() == os.listdir(folder) == []
+print(json.dumps(said))
+"""
+
+
+@linux
+def test_a_file_system_that_is_lost(tmp_path, mounted):
+    """A temporary file has no name anyway, and lives on until it is closed."""
+    (tmp_path / "losing_program.py").write_text(
+        textwrap.dedent("""
+            from checkpointer import checkpointed, replaying
+
+            def f(u, scheme, storage, lose):
+                for step in checkpointed(range(9), scheme, storage=storage):
+                    u = u * u
+                    if step == 7 and not replaying():
+                        lose()
+                return u.sum()
+        """)
+    )
+    place = mounted("1m")
+    subprocess.run(["umount", place], check=True)
+    said = in_another_process(tmp_path, LOST, place)
+    assert said == {"right": 1, "FOLDER/run.h5 is lost": 2}

@@ -1,0 +1,39 @@
+"""Snapshots on disk take no memory: the resident peak of a process is what docs/memory.md says."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BEYOND = {"in_place": 10.2, "new_arrays": 9.3, "swapped": 6.3}
+"""States beside those that `Multistage` holds in memory, at most, as the page has them."""
+_AROUND = 0.8
+"""States of 2 MiB that the interpreter and HDF5 may take for themselves."""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
+@pytest.mark.parametrize("name", BEYOND)
+def test_the_resident_peak(name, tmp_path):
+    command = [sys.executable, ROOT / "benchmarks" / "tier_memory.py", "--mib=2", "--steps=36", "4,30"]
+    finished = subprocess.run(
+        [*command, "--here", "--loops", name, "--folder", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "500000"},  # as it is for arrays of 64 MiB
+    )
+    assert finished.stderr == ""
+    assert 4 + BEYOND[name] - 2 < float(finished.stdout) < 4 + BEYOND[name] + _AROUND
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_page_has_these_numbers():
+    rows = re.findall(
+        r"^\| `(\w+)` .*\| ([\d.]+) \|$", (ROOT / "docs" / "memory.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert {name: float(number) for name, number in rows} == BEYOND
