@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -57,7 +58,11 @@ class SnapshotFile:
     def new_group(self) -> Any:
         """A group for one more session."""
         number = len(self.file) + 1
-        return self.file.create_group(f"loop-{number}")
+        while True:
+            try:
+                return self.file.create_group(f"loop-{number}")
+            except ValueError:  # another thread was quicker
+                number += 1
 
     def check(self) -> None:
         """Refuse to go on with a file that is no longer there, or in another process than the one that opened it."""
@@ -131,7 +136,7 @@ def temporary_file(folder: str | None) -> SnapshotFile:
     folder = _usual_folder() if folder is None else folder
     try:
         descriptor, path = tempfile.mkstemp(".h5", "checkpointer-", folder)
-        os.close(descriptor)
+        _close_for_us_alone(descriptor)
     except OSError as error:
         raise failed("make a temporary file", 0, folder, error) from error
     try:
@@ -156,7 +161,10 @@ def _usual_folder() -> str:
 def shared_file(path: str) -> SnapshotFile:
     """The file that the user named: new, or made by an earlier loop of this process."""
     h5py = _h5py()
-    path = os.path.realpath(path)
+    try:
+        path = os.path.realpath(path)
+    except (OSError, ValueError) as error:  # the working directory is gone, or a name with a null in it
+        raise StorageError(f"cannot find {path!r}: {error}. Choose another path, an absolute one") from error
     with _lock:
         opened = _open.get(path)
         if opened is not None and opened._process == os.getpid():
@@ -171,7 +179,7 @@ def shared_file(path: str) -> SnapshotFile:
 
 def _first(h5py: Any, path: str) -> Any:
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        _close_for_us_alone(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         raise _refusal(h5py, path) from None
     except OSError as error:
@@ -185,13 +193,18 @@ def _first(h5py: Any, path: str) -> Any:
 
 def _again(h5py: Any, path: str) -> Any:
     """Open a file of an earlier loop of this process again, and no other."""
-    if _made.get(path) != (os.getpid(), *_identity(os.stat(path))):
-        raise _refusal(h5py, path)
     try:
+        if _made.get(path) != (os.getpid(), *_identity(os.stat(path))):
+            raise _refusal(h5py, path)
         return h5py.File(path, "r+", libver="v108", locking="best-effort", rdcc_nbytes=0)
     except OSError as error:
         if _number(error) in (errno.EAGAIN, errno.EACCES):
             raise _refusal(h5py, path) from error
+        if _number(error) is None:
+            raise StorageError(
+                f"{path} is not complete, since an earlier loop of this process failed to write it: remove it, or choose"
+                " another path"
+            ) from error
         raise failed(f"open the file {path}", 0, os.path.dirname(path), error) from error
 
 
@@ -212,17 +225,18 @@ def _new(h5py: Any, path: str) -> Any:
 
 
 def _refusal(h5py: Any, path: str) -> StorageError:
-    """Why a file that exists is left alone."""
+    """Why a file that exists is left alone. Only ordinary ones are opened to see: a pipe would let one wait for ever."""
+    ours = False
     try:
-        with h5py.File(path, "r", locking="best-effort") as file:
-            ours = file.attrs.get("format") == FORMAT
+        if stat.S_ISREG(os.stat(path).st_mode):
+            with h5py.File(path, "r", locking="best-effort") as file:
+                ours = file.attrs.get("format") == FORMAT
     except OSError as error:
         if _number(error) in (errno.EAGAIN, errno.EACCES) and os.access(path, os.R_OK):
             return StorageError(
                 f"{path} is open in another process: give each process (and each MPI rank) a path of its own, or no path,"
                 " for a temporary file"
             )
-        ours = False
     if ours:
         return StorageError(
             f"{path} holds the snapshots of another run, which are never overwritten: remove it, or choose another path;"
@@ -244,6 +258,8 @@ def failed(task: str, size: int, folder: str, error: BaseException) -> StorageEr
             f"{text} ({_free(folder, number)}). Make room, choose a folder on another disk with HDF5Storage(folder=...), or"
             " give the scheme fewer snapshots"
         )
+    if number in (errno.ENAMETOOLONG, errno.ELOOP):
+        return StorageError(f"{text}. Choose another path")
     if number in (errno.ENOENT, errno.ENOTDIR):
         return StorageError(f"{text}. Make the folder first, or choose another one")
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -289,6 +305,17 @@ def _number(error: BaseException) -> int | None:
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
+
+
+def _close_for_us_alone(descriptor: int) -> None:
+    """Close a new file that its owner may read and write, whatever the process's umask, and nobody else."""
+    try:
+        if hasattr(os, "fchmod"):
+            os.fchmod(descriptor, 0o600)
+    except OSError:
+        pass  # a file system without permissions
+    finally:
+        os.close(descriptor)
 
 
 def _remove(path: str) -> None:

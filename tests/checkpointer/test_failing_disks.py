@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -481,6 +482,7 @@ import collections, faulthandler, json, os, re, resource, sys, threading
 import numpy as np
 from checkpointer import *
 
+faulthandler.dump_traceback_later(50, exit=True)
 sys.path.insert(0, sys.argv[1])
 with install_import_hook("failing_program"):
     import failing_program as program
@@ -791,3 +793,59 @@ def test_a_file_system_that_is_lost(tmp_path, mounted):
     subprocess.run(["umount", place], check=True)
     said = in_another_process(tmp_path, LOST, place)
     assert said == {"right": 1, "FOLDER/run.h5 is lost": 2}
+
+
+ENDING = """
+from checkpointer import replaying
+
+end, when = sys.argv[3], sys.argv[4]
+with install_import_hook("ending_program"):
+    import ending_program
+
+def lose():
+    if replaying() == (when == "back"):
+        os.write(1, b"there\\n")  # print is silent while a step is computed again
+        if end == "exit":
+            os._exit(3)
+        sys.stdin.readline()
+
+expected = value_and_grad(ending_program.f)(U, Revolve(2), None, lambda: None)
+found = value_and_grad(ending_program.f)(U, Revolve(2), HDF5Storage(folder=folder), lose)
+assert found[0] == expected[0] and np.array_equal(found[1], expected[1])
+"""
+
+
+@linux
+def test_no_file_is_left_however_the_process_ends(tmp_path, folder):
+    """All at once, each stopped in the middle of a loop; those that were only halted go on."""
+    (tmp_path / "failing_program.py").write_text(PROGRAM)
+    (tmp_path / "ending_program.py").write_text(
+        textwrap.dedent("""
+            from checkpointer import checkpointed
+
+            def f(u, scheme, storage, lose):
+                for step in checkpointed(range(9), scheme, storage=storage):
+                    u = u * u
+                    if step == 5:
+                        lose()
+                return u.sum()
+        """)
+    )
+    ends = {"SIGTERM": -signal.SIGTERM, "SIGKILL": -signal.SIGKILL, "SIGSTOP": 0, "exit": 3}
+    started = {}
+    for number, end in enumerate(ends):
+        command = [sys.executable, "-c", CHILD + ENDING, tmp_path, folder, end, ("back", "first")[number % 2]]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started[end] = subprocess.Popen(command, text=True, **pipes)
+    for end, process in started.items():
+        assert process.stdout.readline() == "there\n"
+        if end == "SIGSTOP":
+            process.send_signal(signal.SIGSTOP)
+            process.send_signal(signal.SIGCONT)
+        elif end.startswith("SIG"):
+            process.send_signal(getattr(signal, end))
+    for end, process in started.items():
+        _, said = process.communicate("\n" * 20, timeout=60)
+        assert process.returncode == ends[end], said
+        assert said == ""
+    assert os.listdir(folder) == []

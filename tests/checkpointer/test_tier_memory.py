@@ -1,5 +1,7 @@
 """Snapshots on disk take no memory: the resident peak of a process is what docs/memory.md says."""
 
+import errno
+import importlib
 import os
 import re
 import subprocess
@@ -7,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from checkpointer import install_import_hook
 
 ROOT = Path(__file__).parents[2]
 BEYOND = {"in_place": 10.2, "new_arrays": 9.3, "swapped": 6.3}
@@ -30,6 +34,27 @@ def test_the_resident_peak(name, tmp_path):
     assert finished.stderr == ""
     assert 4 + BEYOND[name] - 2 < float(finished.stdout) < 4 + BEYOND[name] + _AROUND
     assert os.listdir(tmp_path) == []
+
+
+def test_the_example_of_the_page(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "memory.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "example_of_memory.py").write_text(example)
+    monkeypatch.syspath_prepend(tmp_path)
+    with install_import_hook("example_of_memory"):
+        good = importlib.import_module("example_of_memory")
+    assert good.gradient.shape == (1000,)
+    del sys.modules["example_of_memory"]
+    monkeypatch.setattr(os, "preadv", unreadable)
+    with install_import_hook("example_of_memory"):
+        bad = importlib.import_module("example_of_memory")
+    assert bad.value == good.value
+    assert bad.gradient is None
+    del sys.modules["example_of_memory"]
+
+
+def unreadable(*args):
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_the_page_has_these_numbers():
