@@ -13,7 +13,7 @@ _GROUPS = (
 
 
 def available_memory() -> int:
-    """Bytes that can be had without swapping, and within the limit of the container or batch job that this runs in.
+    """Bytes that can be had without swapping, within the limits of the process and of the container or batch job it runs in.
 
     >>> available_memory() > 0
     True
@@ -25,4 +25,16 @@ def available_memory() -> int:
         except (OSError, ValueError):  # no such group, or "max": no limit
             continue
         free = min(free, max(room, 0))
-    return int(free)
+    return int(min(free, _room_for_addresses()))
+
+
+def _room_for_addresses() -> float:
+    """What ``ulimit -v`` leaves."""
+    try:
+        import resource
+    except ImportError:
+        return float("inf")
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most == resource.RLIM_INFINITY:
+        return float("inf")
+    return max(most - psutil.Process().memory_info().vms, 0)

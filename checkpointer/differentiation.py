@@ -15,9 +15,10 @@ from checkpointer import trees
 from checkpointer.boxes import is_traced, is_varied, plain
 from checkpointer.containers import is_sparse
 from checkpointer.dropin import knowing_traced_values
-from checkpointer.errors import ArgumentError, TraceError
+from checkpointer.errors import ArgumentError, StorageError, TraceError
 from checkpointer.memory import Memory, flipped, overlaps_itself, root_of
 from checkpointer.refusals import at_function, refuse
+from checkpointer.sessions import Sessions
 from checkpointer.snapshots import Snapshot, capture
 from checkpointer.state import State
 from checkpointer.stretch import Wrapper, wrapped
@@ -57,6 +58,9 @@ def vjp(
         If argnums names no argument, or one that cannot be differentiated.
     TraceError
         If the function does something that cannot be differentiated correctly.
+    StorageError
+        If snapshots cannot be kept. Where that is found on the way back, by the pullback, the error's attribute ``value``
+        holds the value.
 
     Notes
     -----
@@ -94,6 +98,9 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callab
     ------
     ArgumentError
         When called: if the value is not a real number, or an argument cannot be differentiated.
+    StorageError
+        When called: if snapshots cannot be kept. Where that is found on the way back, the error's attribute ``value`` holds
+        the value.
 
     Examples
     --------
@@ -150,8 +157,10 @@ class _Call:
         self._function = _underlying(function)
         self._state = State([self._function], [self._args, self._kwargs, *_instances(function)])
         self._selected.separate(self._state, self._args, self._kwargs)
-        self.value = self._run(function)
-        self._selected.check_separated()
+        self._sessions = Sessions()
+        with self._sessions.closed_after_errors():
+            self.value = self._run(function)
+            self._selected.check_separated()
         self._state.holder.owner.append(self.value)  # what was returned has to survive the way back, too
 
     def _run(self, function: Callable[..., Any]) -> Any:
@@ -186,18 +195,30 @@ class _Call:
                 "second derivatives through marked loops are not available yet",
             )
         results, self._results = self._results, None  # type: ignore[assignment]
+        with self._sessions.closed_after_errors():
+            self._pull_back(results, cotangent)
+        return self._selected.gradient()
+
+    def _pull_back(self, results: _Results, cotangent: Any) -> None:
         results.seed(cotangent)
-        after = capture(self._state, self._tape.known, apart_from=self._untouched())
+        try:
+            after = capture(self._state, self._tape.known, apart_from=self._untouched())
+        except MemoryError as error:
+            raise StorageError(
+                f"not enough memory to keep what the function left, while it is reversed ({error})"
+            ).with_value(self.value) from error
         self._selected.keep_out_of(after)
         try:
             with knowing_traced_values():
                 self._tape.reverse()
         except TraceError as error:
             raise at_function(error, self._function) from error
+        except StorageError as error:
+            error.with_value(self.value)
+            raise
         finally:
             after.restore()
             self._selected.put_back()
-        return self._selected.gradient()
 
 
 class _Selected:

@@ -80,4 +80,23 @@ class ScheduleError(CheckpointerError):
 
 
 class StorageError(CheckpointerError):
-    """A snapshot could not be saved or loaded."""
+    """A snapshot could not be saved or loaded.
+
+    Attributes
+    ----------
+    value : object
+        What the differentiated function returned, if the storage failed on the way back, when that had been computed;
+        otherwise None.
+    """
+
+    value: object = None
+
+    def adding(self, sentence: str) -> StorageError:
+        """The same error, whose message says one thing more."""
+        self.args = (f"{self}. {sentence}",)
+        return self
+
+    def with_value(self, value: object) -> StorageError:
+        """The same error, after a function whose value was computed."""
+        self.value = value
+        return self.adding("The value of the function was computed all the same: error.value")

@@ -116,8 +116,13 @@ def _of_array(array: Array) -> tuple[Any, ...]:
     return array.shape, array.dtype, sums.tobytes(), raw[whole:].tobytes()
 
 
-def compare(left: dict[Key, Fingerprint], followed: dict[Key, Fingerprint], step: int) -> None:
-    """Refuse a step that left something else than what the loop went on from.
+def without_leaves(prints: Mapping[Key, Fingerprint]) -> dict[Key, Any]:
+    """What the leaves held, without the leaves, which keep arrays alive."""
+    return {key: value for key, (_, value) in prints.items()}
+
+
+def compare(left: dict[Key, Fingerprint], followed: Mapping[Key, Any], step: int) -> None:
+    """Refuse a step that left something else than what the loop went on from, as `without_leaves` gives it.
 
     Raises
     ------
@@ -125,7 +130,7 @@ def compare(left: dict[Key, Fingerprint], followed: dict[Key, Fingerprint], step
         Naming the variable and the step.
     """
     for key, (leaf, value) in left.items():
-        expected = followed.get(key, (leaf, value))[1]
+        expected = followed.get(key, value)
         same = value == expected or (value != value and expected != expected)  # NaN is no other than NaN
         if not same:
             raise ReplayError(

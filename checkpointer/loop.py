@@ -20,7 +20,8 @@ from checkpointer.blocks import Known
 from checkpointer.boxes import is_traced, is_varied, plain
 from checkpointer.dumps import Dumper
 from checkpointer.errors import ReplayError, TraceError
-from checkpointer.fingerprints import Fingerprint, Fingerprints
+from checkpointer.failures import explained
+from checkpointer.fingerprints import Fingerprints, without_leaves
 from checkpointer.handles import Handles
 from checkpointer.items import Items
 from checkpointer.memory import Memory
@@ -29,6 +30,7 @@ from checkpointer.replay import quiet_replay, replay
 from checkpointer.reports import report_choice, report_cost
 from checkpointer.resume import Points
 from checkpointer.schemes import Action, Schedule
+from checkpointer.sessions import close_after_error
 from checkpointer.signals import BREAK, Ended, Return
 from checkpointer.snapshots import Snapshot, capture
 from checkpointer.state import Key, Leaf, State, Survey
@@ -114,7 +116,7 @@ class Loop:
         self._kept: dict[int, Taped] = {}
         self.recorded = False
         self._done = 0
-        self._following: tuple[int, dict[Key, Fingerprint]] | None = None
+        self._following: tuple[int, dict[Key, Any]] | None = None
 
     # --- what the sweeps call ------------------------------------------------------------------------------------
 
@@ -144,24 +146,27 @@ class Loop:
     def save(self, step: int, slot: int, level: int) -> None:
         """Store the state before ``step`` on a level of the storage."""
         self.state.begin(step)
-        live = self.session.copies(level)
-        snapshot = capture(self.state, self.known, step=step, live=live)
-        if self.points is not None and self.session.lasts(level):
-            self.points.describe(snapshot)
-        self.session.save(slot, snapshot if live else snapshot.loosened(), level)
+        with explained(self, "save", step):
+            live = self.session.copies(level)
+            snapshot = capture(self.state, self.known, step=step, live=live)
+            if self.points is not None and self.session.lasts(level):
+                self.points.describe(snapshot)
+            self.session.save(slot, snapshot if live else snapshot.loosened(), level)
 
     def restore(self, step: int, slot: int) -> None:
         """Make the live objects what they were before ``step``."""
-        snapshot = self.session.load(slot)
-        assert isinstance(snapshot, Snapshot)
-        snapshot.restore(self.known)
+        with explained(self, "load", step):
+            snapshot = self.session.load(slot)
+            assert isinstance(snapshot, Snapshot)
+            snapshot.restore(self.known)
         self.state.begin(step)
         if self.handles.any:
             self.handles.hide(self.state.survey())
 
     def discard(self, slot: int) -> None:
         """Forget a snapshot."""
-        self.session.discard(slot)
+        with explained(self, "discard", None):
+            self.session.discard(slot)
 
     def record(self, step: int, slot: int | None) -> None:
         """Run a step under the tape and keep the tape, in a slot unless it is the last step of the forward sweep."""
@@ -185,7 +190,7 @@ class Loop:
         taped = self._kept.pop(step, None) or self._trace_again(step)
         if self._audit is None and self._following is not None and self._following[0] == step + 1:
             taped.compare(step, self._following[1])
-        self._following = step, taped.before
+        self._following = step, without_leaves(taped.before)
         if taped.kept:
             taped.check_untouched(step)
             self.known.note_steps()
@@ -378,17 +383,21 @@ class LoopOperation:
         try:
             if dumper is not None:
                 dumper.note_last_adjoint(self.after, adjoint)
+            self.after = []  # its arrays are of no use any more
             with quiet_replay(), self.loop.state.guarded(), self.loop.clocked():
                 if points is not None:
                     points.seeded(adjoint)
                 adjoint = self.sweep(self.loop, adjoint)
                 if points is not None:
                     adjoint = points.done(adjoint)
+        except BaseException:
+            close_after_error(self.loop.session)
+            raise
         finally:
             self.loop.handles.show()
-            self.loop.session.close()
             if dumper is not None:
                 dumper.close()
+        self.loop.session.close()
         report_cost(self.loop)
         for group in self.before:
             group.deposit(adjoint)
@@ -449,7 +458,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
         report_choice(loop)
     except BaseException as error:
         tape.swallowed = tape.swallowed or failed_inside(error)
-        loop.session.close()
+        close_after_error(loop.session)
         if loop.dumper is not None:
             loop.dumper.close()
         raise

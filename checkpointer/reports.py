@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from checkpointer.schemes import AutoSchedule, Choice, Measurement
 from checkpointer.schemes.sizes import show_size
@@ -32,7 +31,7 @@ def report_choice(loop: Loop) -> None:
     _log.log(
         _level(loop, schedule),
         "%s: %s",
-        where(loop.step),
+        place_of(loop),
         _sentence(schedule.choice, schedule.measurement),
     )
 
@@ -49,7 +48,7 @@ def report_cost(loop: Loop) -> None:
     if loop.trial_seconds:
         said.append(f"the trial of the first one {_time(loop.trial_seconds)}")
     level = logging.DEBUG if loop.reported_quietly else logging.INFO
-    _log.log(level, "%s: %s", where(loop.step), ", ".join(said))
+    _log.log(level, "%s: %s", place_of(loop), ", ".join(said))
 
 
 def _level(loop: Loop, schedule: AutoSchedule) -> int:
@@ -63,9 +62,9 @@ def _level(loop: Loop, schedule: AutoSchedule) -> int:
     return logging.DEBUG if loop.reported_quietly else logging.INFO
 
 
-def where(step: Callable[..., Any]) -> str:
-    """The file and line of a loop, for the log."""
-    code = step.__code__
+def place_of(loop: Loop) -> str:
+    """The file and line of a loop."""
+    code = loop.step.__code__
     return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}"
 
 

@@ -26,7 +26,7 @@ from checkpointer.errors import ReplayError, StorageError
 from checkpointer.identity import difference, digest_of, identity
 from checkpointer.memory import Array
 from checkpointer.progress import DONE, FORWARD, REVERSE, Progress, Standing
-from checkpointer.reports import where
+from checkpointer.reports import place_of
 from checkpointer.schemes import Action, Advance, Discard, Record, Restore, Reverse, Scheme
 from checkpointer.signals import BREAK, EXHAUSTED, Return
 from checkpointer.snapshots import Snapshot, capture
@@ -66,7 +66,6 @@ class Points:
         self._standing = Standing()
         self._found: Progress | None = None
         self._adjoint: Adjoint | None = None
-        self._last: Taped | None = None
         self._resumed: Adjoint | None = None
         self._rebuilding = False
         self._clock = perf_counter()
@@ -109,7 +108,7 @@ class Points:
                 self._found.adjoint, point.arrays, self._entry
             )
         self._session.adopt(ENTRY, 0)
-        _log.info("%s: goes on from %s, %s", where(loop.step), file.path, self._found)
+        _log.info("%s: goes on from %s, %s", place_of(loop), file.path, self._found)
 
     def describe(self, snapshot: Snapshot) -> None:
         """Give a snapshot the description by which another process can make it again."""
@@ -226,7 +225,8 @@ class Points:
 
     def outgoing(self, taped: Taped, adjoint: Adjoint) -> None:
         """A step was reversed, and this is the adjoint of the state before it."""
-        self._adjoint, self._last = adjoint, taped
+        self._adjoint = adjoint
+        self._now.names = [taped.before[key][0].name for key in adjoint]
 
     def done(self, adjoint: Adjoint) -> Adjoint:
         """The adjoint of the state at the loop's entry, which is also kept for a later process."""
@@ -281,11 +281,8 @@ class Points:
         now.measured = None if measured is None else asdict(measured)
         if self._adjoint is not None:
             now.adjoint, arrays = adjoint_text.to_text(self._adjoint, self._entry)
-        if self._adjoint is not None and self._last is not None:
-            before = self._last.before
-            now.names = [before[key][0].name for key in self._adjoint]
         session.commit(now.text(), arrays)
-        _log.debug("%s: a durable point in %s, %s", where(self._loop.step), session.file.path, now)
+        _log.debug("%s: a durable point in %s, %s", place_of(self._loop), session.file.path, now)
         self._clock = perf_counter()
         self._pause = max(session.every, _SHARE * (self._clock - start)) if session.every else 0.0
 

@@ -16,6 +16,7 @@ from checkpointer.markers import check_marker
 from checkpointer.refusals import noted
 from checkpointer.resume import Points, scheme_text
 from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
+from checkpointer.sessions import opened
 from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
 from checkpointer.state import State
 from checkpointer.storage import Dump, HDF5Storage, MemoryStorage, Storage, TieredStorage
@@ -111,7 +112,11 @@ def _differentiated(
     except CheckpointerError as error:
         raise noted(error) from None
     assert active.tape is not None
-    session = storage.inner_session() if active.tape.of_step else storage.session()
+    try:
+        session = opened(storage.inner_session() if active.tape.of_step else storage.session())
+    except CheckpointerError as error:
+        noted(error)
+        raise
     audit = audit or audit_wanted()
     loop = Loop(step, items, schedule, session, State([step], holder), holder, audit=audit, dumper=dumper)
     if session.durable is not None and dump is not None:

@@ -164,8 +164,10 @@ class Stretch:
         self._left = [leaf.key for leaf in leaves]
 
     def pullback(self, adjoint: Adjoint) -> Adjoint:
-        """The adjoint of the state before, given that of the state after. The arrays go back to their content before."""
-        adjoint = dict(adjoint)
+        """The adjoint of the state before, given that of the state after. The arrays go back to their content before.
+
+        What is given is used up: who keeps it does not keep its arrays in memory.
+        """
         for group in self.after:
             group.deposit(adjoint)
         for key in self._left:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from checkpointer.errors import ReplayError
@@ -52,8 +52,8 @@ class Taped:
         """Other steps are going to run before this one is reversed."""
         self._after = self._take_after()
 
-    def compare(self, step: int, followed: Prints) -> None:
-        """Refuse a step that left something else than what the loop went on from.
+    def compare(self, step: int, followed: Mapping[Key, Any]) -> None:
+        """Refuse a step that left something else than what the loop went on from (`without_leaves`).
 
         Raises
         ------

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from checkpointer.available import available_memory
+from checkpointer.failures import explained
 from checkpointer.replay import quiet_replay, replay
 from checkpointer.schemes import Measurement
 from checkpointer.snapshots import Snapshot, capture
@@ -96,7 +97,8 @@ def _run_and_weigh(loop: Loop, number: int, before: Snapshot) -> tuple[Snapshot,
         if taped.signal is not None:
             return None
         tape = watch.held()
-        after = capture(loop.state, loop.known)
+        with explained(loop, "save", number + 1):
+            after = capture(loop.state, loop.known)
         snapshot = watch.held() - tape
         with np.errstate(all="ignore"):
             _pull_back(taped.stretch)

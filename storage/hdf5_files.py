@@ -11,10 +11,11 @@ import errno
 import os
 import re
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from checkpointer.errors import StorageError
@@ -57,7 +58,11 @@ class SnapshotFile:
     def new_group(self) -> Any:
         """A group for one more session."""
         number = len(self.file) + 1
-        return self.file.create_group(f"loop-{number}")
+        while True:
+            try:
+                return self.file.create_group(f"loop-{number}")
+            except ValueError:  # another thread was quicker
+                number += 1
 
     def check(self) -> None:
         """Refuse to go on with a file that is no longer there, or in another process than the one that opened it."""
@@ -128,10 +133,10 @@ class SnapshotFile:
 def temporary_file(folder: str | None) -> SnapshotFile:
     """A new file that nobody else can find."""
     h5py = h5py_module()
-    folder = tempfile.gettempdir() if folder is None else folder
+    folder = _usual_folder() if folder is None else folder
     try:
         descriptor, path = tempfile.mkstemp(".h5", "checkpointer-", folder)
-        os.close(descriptor)
+        _close_for_us_alone(descriptor)
     except OSError as error:
         raise failed("make a temporary file", 0, folder, error) from error
     try:
@@ -144,10 +149,22 @@ def temporary_file(folder: str | None) -> SnapshotFile:
     return opened
 
 
+def _usual_folder() -> str:
+    try:
+        return tempfile.gettempdir()
+    except OSError as error:  # it tries whether a file can be written there
+        raise StorageError(
+            f"cannot make a temporary file: {error.strerror}. Make room, or choose a folder with HDF5Storage(folder=...)"
+        ) from error
+
+
 def shared_file(path: str) -> SnapshotFile:
     """The file that the user named: new, or made by an earlier loop of this process."""
     h5py = h5py_module()
-    path = os.path.realpath(path)
+    try:
+        path = os.path.realpath(path)
+    except (OSError, ValueError) as error:  # the working directory is gone, or a name with a null in it
+        raise StorageError(f"cannot find {path!r}: {error}. Choose another path, an absolute one") from error
     with _lock:
         opened = _open.get(path)
         if opened is not None and opened._process == os.getpid():
@@ -162,7 +179,7 @@ def shared_file(path: str) -> SnapshotFile:
 
 def _first(h5py: Any, path: str) -> Any:
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        _close_for_us_alone(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         raise _refusal(h5py, path) from None
     except OSError as error:
@@ -176,40 +193,50 @@ def _first(h5py: Any, path: str) -> Any:
 
 def _again(h5py: Any, path: str) -> Any:
     """Open a file of an earlier loop of this process again, and no other."""
-    if _made.get(path) != (os.getpid(), *_identity(os.stat(path))):
-        raise _refusal(h5py, path)
     try:
+        if _made.get(path) != (os.getpid(), *_identity(os.stat(path))):
+            raise _refusal(h5py, path)
         return h5py.File(path, "r+", libver="v108", locking="best-effort", rdcc_nbytes=0)
     except OSError as error:
         if _number(error) in (errno.EAGAIN, errno.EACCES):
             raise _refusal(h5py, path) from error
+        if _number(error) is None:
+            raise StorageError(
+                f"{path} is not complete, since an earlier loop of this process failed to write it: remove it, or choose"
+                " another path"
+            ) from error
         raise failed(f"open the file {path}", 0, os.path.dirname(path), error) from error
 
 
 def _new(h5py: Any, path: str) -> Any:
     """Make an HDF5 file of an empty one of this process."""
+    file = None
     try:
         file = h5py.File(path, "w", libver="v108", locking="best-effort", rdcc_nbytes=0)
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.flush()
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        if file is not None:
+            with suppress(OSError, RuntimeError):
+                file.close()
         raise failed(f"make the file {path}", 0, os.path.dirname(path), error) from error
     return file
 
 
 def _refusal(h5py: Any, path: str) -> StorageError:
-    """Why a file that exists is left alone."""
+    """Why a file that exists is left alone. Only ordinary ones are opened to see: a pipe would let one wait for ever."""
+    ours = False
     try:
-        with h5py.File(path, "r", locking="best-effort") as file:
-            ours = file.attrs.get("format") == FORMAT
+        if stat.S_ISREG(os.stat(path).st_mode):
+            with h5py.File(path, "r", locking="best-effort") as file:
+                ours = file.attrs.get("format") == FORMAT
     except OSError as error:
         if _number(error) in (errno.EAGAIN, errno.EACCES) and os.access(path, os.R_OK):
             return StorageError(
                 f"{path} is open in another process: give each process (and each MPI rank) a path of its own, or no path,"
                 " for a temporary file"
             )
-        ours = False
     if ours:
         return StorageError(
             f"{path} holds the snapshots of another run, which are never overwritten: remove it, or choose another path;"
@@ -228,9 +255,11 @@ def failed(task: str, size: int, folder: str, error: BaseException) -> StorageEr
     text = f"cannot {task}{needed} in {folder or '.'}: {reason}"
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StorageError(
-            f"{text} ({_free(folder)}). Make room, choose a folder on another disk with HDF5Storage(folder=...), or give the"
-            " scheme fewer snapshots"
+            f"{text} ({_free(folder, number)}). Make room, choose a folder on another disk with HDF5Storage(folder=...), or"
+            " give the scheme fewer snapshots"
         )
+    if number in (errno.ENAMETOOLONG, errno.ELOOP):
+        return StorageError(f"{text}. Choose another path")
     if number in (errno.ENOENT, errno.ENOTDIR):
         return StorageError(f"{text}. Make the folder first, or choose another one")
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -244,11 +273,22 @@ def failed(task: str, size: int, folder: str, error: BaseException) -> StorageEr
     return StorageError(f"{text}. Look after the disk, or choose a folder on another one")
 
 
-def _free(folder: str) -> str:
+def _free(folder: str, number: int | None) -> str:
+    """What limits the size of a file, and the room that is left."""
     try:
-        return f"{_readable(shutil.disk_usage(folder or '.').free)} are free there"
+        free = f"{_readable(shutil.disk_usage(folder or '.').free)} are free there"
     except OSError:
-        return "nothing is known about its free space"
+        free = "nothing is known about its free space"
+    return f"{_most_in_a_file()}{free}" if number == errno.EFBIG else free
+
+
+def _most_in_a_file() -> str:
+    try:
+        import resource
+    except ImportError:
+        return ""
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return "" if most == resource.RLIM_INFINITY else f"ulimit -f allows {_readable(most)} in a file, and "
 
 
 def _readable(size: int) -> str:
@@ -267,6 +307,17 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def _close_for_us_alone(descriptor: int) -> None:
+    """Close a new file that its owner may read and write, whatever the process's umask, and nobody else."""
+    try:
+        if hasattr(os, "fchmod"):
+            os.fchmod(descriptor, 0o600)
+    except OSError:
+        pass  # a file system without permissions
+    finally:
+        os.close(descriptor)
+
+
 def _remove(path: str) -> None:
     try:
         os.unlink(path)
@@ -278,6 +329,8 @@ def h5py_module() -> Any:
     """The module h5py, which is imported when it is first needed."""
     try:
         import h5py
+    except OSError as error:
+        raise failed("import h5py", 0, os.path.dirname(error.filename or ""), error) from error
     except ImportError as error:
         raise StorageError(
             f"HDF5Storage needs h5py, which cannot be imported ({error}): pip install h5py"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from checkpointer.errors import ArgumentError
@@ -113,5 +114,6 @@ class TieredSession(Session):
         self._of.pop(key).discard(key)
 
     def _close(self) -> None:
-        for session in self._sessions:
-            session.close()
+        with ExitStack() as all_of_them:  # also those after one that fails
+            for session in self._sessions:
+                all_of_them.callback(session.close)
