@@ -20,6 +20,7 @@ from checkpointer.blocks import Known
 from checkpointer.boxes import is_traced, is_varied, plain
 from checkpointer.errors import ReplayError, TraceError
 from checkpointer.fingerprints import Fingerprint, Fingerprints
+from checkpointer.foresight import foreseen
 from checkpointer.handles import Handles
 from checkpointer.items import Items
 from checkpointer.memory import Memory
@@ -116,7 +117,7 @@ class Loop:
 
     def reverse_actions(self) -> Iterator[Action]:
         """The schedule's actions from the last step back to the first."""
-        return self.schedule.reverse()
+        return foreseen(self.schedule.reverse(), self.session)
 
     def advance(self, start: int, stop: int) -> None:
         """Run the steps from ``start`` to before ``stop`` on plain arrays."""

@@ -1,5 +1,6 @@
 """Storage: snapshots in, snapshots out."""
 
+from checkpointer.storage.background import BackgroundSession, BackgroundStorage
 from checkpointer.storage.base import Session, Storage
 from checkpointer.storage.hdf5 import HDF5Session, HDF5Storage
 from checkpointer.storage.memory import MemorySession, MemoryStorage
@@ -7,6 +8,8 @@ from checkpointer.storage.portable import Content, Fill, Frame, Portable
 from checkpointer.storage.tiered import TieredSession, TieredStorage
 
 __all__ = [
+    "BackgroundSession",
+    "BackgroundStorage",
     "Content",
     "Fill",
     "Frame",

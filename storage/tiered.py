@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from checkpointer.errors import ArgumentError
 from checkpointer.storage.base import Session, Storage
 
@@ -74,6 +76,22 @@ class TieredSession(Session):
 
     def copies(self, level: int = 0) -> bool:
         return self._at(level).copies()
+
+    @property
+    def buffers(self) -> int:
+        return sum(session.buffers for session in self._sessions)
+
+    @property
+    def lasting(self) -> bool:
+        return any(session.lasting for session in self._sessions)
+
+    def prefetch(self, keys: Sequence[int]) -> None:
+        for session in self._sessions:
+            session.prefetch([key for key in keys if self._of.get(key) is session])
+
+    def drain(self, *, let_go: bool = False) -> None:
+        for session in self._sessions:
+            session.drain(let_go=let_go)
 
     def _at(self, level: int) -> Session:
         return self._sessions[min(level, len(self._sessions) - 1)]
