@@ -54,7 +54,7 @@ class Worker:
         self._thorough = thorough
         self._urgent: deque[Job] = deque()
         self._jobs: deque[Job] = deque()
-        self._running: Job | None = None
+        self._resting = True
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         self._refusal = ""
@@ -129,12 +129,14 @@ class Worker:
 
     @property
     def idle(self) -> bool:
-        """Whether everything is done."""
-        return self._running is None and not self._jobs and not self._urgent
+        """Whether the thread has done everything, and found nothing more to do."""
+        return self._resting
 
     def wake(self) -> None:
-        """Let the thread ask again for something to do, if there was a job before."""
-        self._wake.put(None)
+        """Let the thread, if there was a job before, ask again for something to do."""
+        with self.lock:
+            if self._thread is not None:
+                self._awake()
 
     def end(self) -> None:
         """Let the thread end, and do not wait for it. May be called wherever garbage is collected."""
@@ -174,6 +176,7 @@ class Worker:
                     f"cannot start a thread to write snapshots in the background ({error}): use the storage without"
                     " BackgroundStorage, or run fewer threads"
                 ) from error
+        self._resting = False
         self._wake.put(None)
 
     def _run(self) -> None:
@@ -187,7 +190,8 @@ class Worker:
             try:
                 with self.lock:
                     ending = self._ending
-                    job = self._running = self._next(ending)
+                    job = self._next(ending)
+                    self._resting = job is None
                 if job is None:
                     break
                 job()
@@ -195,7 +199,6 @@ class Worker:
                 self._fail(error)
             finally:
                 with self.lock:
-                    self._running = None
                     self._changed.notify_all()
         if ending:
             self._finish()
