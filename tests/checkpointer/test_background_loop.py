@@ -144,16 +144,16 @@ def no_thread_is_left():
     assert threads() == []
 
 
-@pytest.mark.parametrize("u", INPUTS, ids=["rising", "mixed"])
 @pytest.mark.parametrize("scheme", SCHEMES, ids=repr)
 @pytest.mark.parametrize("name", NAMES)
-def test_gradients_are_those_of_snapshots_in_memory(program, name, scheme, u, tmp_path):
+def test_gradients_are_those_of_snapshots_in_memory(program, name, scheme, tmp_path):
     function = value_and_grad(getattr(program, name))
-    value, gradient = function(u, scheme, MemoryStorage())
-    for storage in (
+    storages = (
         BackgroundStorage(HDF5Storage(tmp_path / "run.h5"), buffers=3),
         TieredStorage(MemoryStorage(), BackgroundStorage(HDF5Storage(), buffers=1)),
-    ):
+    )
+    for u, storage in zip(INPUTS, storages, strict=True):
+        value, gradient = function(u, scheme, MemoryStorage())
         found = function(u, scheme, storage)
         assert found[0] == value
         assert np.array_equal(found[1], gradient)
@@ -191,7 +191,7 @@ class LateSession(Session):
         self.inner.close()
 
 
-@pytest.mark.parametrize("buffers", [1, 2, 4])
+@pytest.mark.parametrize("buffers", [1, 3])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_disk_that_is_as_late_as_possible(program, name, buffers, monkeypatch):
     """By then the program has overwritten everything. Snapshots let go of arrays, and are read array by array."""
@@ -217,14 +217,13 @@ def test_a_disk_that_is_as_late_as_possible(program, name, buffers, monkeypatch)
     monkeypatch.setattr(Worker, "wait", hurried)
     monkeypatch.setattr(Worker, "close", closed)
     function = value_and_grad(getattr(program, name))
-    for u in INPUTS:
-        for scheme in (Revolve(1), Revolve(3), StoreAll()):
-            value, gradient = function(u, scheme, MemoryStorage())
-            late.written = 0
-            found = function(u, scheme, BackgroundStorage(late, buffers=buffers))
-            assert found[0] == value
-            assert np.array_equal(found[1], gradient)
-            assert late.written or scheme == Revolve(1) or buffers > 2
+    for u, scheme in zip((*INPUTS, INPUTS[0]), (Revolve(3), StoreAll(), Revolve(1)), strict=True):
+        value, gradient = function(u, scheme, MemoryStorage())
+        late.written = 0
+        found = function(u, scheme, BackgroundStorage(late, buffers=buffers))
+        assert found[0] == value
+        assert np.array_equal(found[1], gradient)
+        assert late.written or scheme == Revolve(1) or buffers == 3
 
 
 @pytest.mark.parametrize("name", ["in_place", "layouts", "new_arrays"])
@@ -291,7 +290,7 @@ def test_a_full_disk(program, tmp_path, monkeypatch, buffers):
     storage = BackgroundStorage(HDF5Storage(folder=tmp_path), buffers=buffers)
     value, gradient = function(INPUTS[0], Revolve(3), storage)
     told = []
-    for after in range(0, 24, 2):
+    for after in range(0, 24, 4):
         with monkeypatch.context() as patch:
             fill_disk(patch, after)
             try:
