@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -206,12 +206,20 @@ class _Copies:
         np.copyto(array, self.arrays[number].reshape(array.shape))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    """The content of one array; the same object for all snapshots that share it."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
 class _Slot:
     """One snapshot that stands.
 
     Attributes
     ----------
-    forms : list of (shape, dtype)
+    contents : list of _Kept
         Of its arrays.
     size : int
         Their bytes.
@@ -221,13 +229,12 @@ class _Slot:
         What is held in memory.
     """
 
-    __slots__ = ("copy", "forms", "key", "size", "writing")
+    __slots__ = ("contents", "copy", "key", "size", "writing")
 
-    def __init__(self, key: int, outgoing: Outgoing) -> None:
-        contents = outgoing.arrays()
+    def __init__(self, key: int, outgoing: Outgoing, contents: list[_Kept]) -> None:
         self.key = key
-        self.forms = [(content.shape, content.dtype) for content in contents]
-        self.size = sum(content.nbytes for content in contents)
+        self.contents = contents
+        self.size = sum(content.nbytes for content in outgoing.arrays())
         self.writing: Job | None = None
         self.copy: Outgoing | _Copies | None = outgoing
 
@@ -245,11 +252,13 @@ class _Desk:
         self._slots: dict[int, _Slot] = {}
         self._used: dict[_Slot, None] = {}  # the buffers, that of the oldest copy first
         self._wanted: tuple[int, ...] = ()
+        self._latest: Callable[[], Outgoing | None] = lambda: None
+        self._latest_contents: list[_Kept] = []
 
     # --- what the loop asks for --------------------------------------------------------------------------------------
 
     def save(self, key: int, outgoing: Outgoing, level: int) -> None:
-        slot = _Slot(key, outgoing)
+        slot = _Slot(key, outgoing, self._contents(outgoing))
         slot.writing = partial(self._write, slot, outgoing, level)
         with self.worker.lock:
             self.worker.wait(lambda: len(self._used) < self.count or self._make_room(-1))
@@ -310,6 +319,23 @@ class _Desk:
             self._slots.clear()
             self._used.clear()
 
+    def _contents(self, outgoing: Outgoing) -> list[_Kept]:
+        """The contents of a snapshot: those of the one before it where it consists of the same pieces."""
+        before = self._latest()
+        shared = (
+            {}
+            if before is None
+            else dict(zip(map(_pieces, before.arrays()), self._latest_contents, strict=True))
+        )
+        found = []
+        for content in outgoing.arrays():
+            kept = shared.get(_pieces(content))
+            if kept is None or (kept.shape, kept.dtype) != (content.shape, content.dtype):
+                kept = _Kept(content.shape, content.dtype)
+            found.append(kept)
+        self._latest, self._latest_contents = weakref.ref(outgoing), found
+        return found
+
     # --- buffers -----------------------------------------------------------------------------------------------------
 
     def _make_room(self, rank: int) -> bool:
@@ -363,9 +389,21 @@ class _Desk:
 
     def _read(self, slot: _Slot) -> _Copies:
         stored = self._stored(slot)
-        arrays = [np.empty(shape, dtype) for shape, dtype in slot.forms]
-        for number, array in enumerate(arrays):
-            stored.fill(number, array)
+        with self.worker.lock:
+            others = [(other.contents, other.copy) for other in self._used]
+        at_hand = {
+            kept: array
+            for contents, copy in others
+            if isinstance(copy, _Copies)
+            for kept, array in zip(contents, copy.arrays, strict=True)
+        }
+        arrays = []
+        for number, kept in enumerate(slot.contents):
+            array = at_hand.get(kept)
+            if array is None:
+                array = np.empty(kept.shape, kept.dtype)
+                stored.fill(number, array)
+            arrays.append(array)
         return _Copies(arrays)
 
     def _stored(self, slot: _Slot) -> _Filled:
@@ -375,3 +413,8 @@ class _Desk:
                 f"a storage gave back {stored!r} for a snapshot, which is not what was saved there"
             )
         return stored
+
+
+def _pieces(content: Content) -> tuple[int, ...]:
+    """What tells the content of an array from others while it is in memory."""
+    return tuple(map(id, content.pieces))

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -266,6 +267,44 @@ def test_two_loops_at_once(program):
         for found in outcomes[number]:
             assert found[0] == value
             assert np.array_equal(found[1], gradient)
+
+
+STEPS = """
+from checkpointer import checkpointed
+
+def in_place(u, scheme, storage):
+    u = u.copy()
+    for step in checkpointed(range(24), scheme, storage=storage):
+        u *= 1.01
+    return u.sum()
+
+def new_arrays(u, scheme, storage):
+    u = u * 2
+    for step in checkpointed(range(24), scheme, storage=storage):
+        u = u * 1.01
+    return u.sum()
+"""
+
+
+@pytest.mark.parametrize(("name", "arrays"), [("in_place", 1), ("new_arrays", 2)])
+def test_the_memory_is_that_of_the_buffers_and_one_more(load, name, arrays):
+    """However many snapshots there are. A loop that makes new arrays has that with which it began in its state."""
+    function = grad(getattr(load(STEPS).rewritten, name))
+    u = np.ones(40_000)
+
+    def peak(storage):
+        function(u, Revolve(20), storage)
+        tracemalloc.start()
+        try:
+            function(u, Revolve(20), storage)
+            return tracemalloc.get_traced_memory()[1] / u.nbytes
+        finally:
+            tracemalloc.stop()
+
+    alone = peak(HDF5Storage())
+    for buffers in (1, 4):
+        in_background = peak(BackgroundStorage(HDF5Storage(), buffers=buffers))
+        assert buffers - 0.5 < in_background - alone < arrays * (buffers + 1) + 0.5
 
 
 # --- errors and ends -------------------------------------------------------------------------------------------------

@@ -413,6 +413,34 @@ def test_a_copy_that_is_still_there_is_not_read():
         assert "load 2" not in slow.done
 
 
+def test_what_snapshots_share_is_read_once():
+    slow = Slow(opened=True)
+    constant = np.arange(4.0)
+    with BackgroundStorage(slow, buffers=2).session() as session:
+        session.save(0, Plain(np.zeros(3), constant))
+        session.save(1, Plain(np.ones(3), constant))
+        session.save(2, Plain(np.ones(3), constant + 1))
+        session.save(3, Plain(constant, np.ones(3)))  # of another shape in the same place
+        session.save(4, Plain(constant.reshape(2, 2).T, constant))
+        session.drain(let_go=True)
+        for first, second, shared in ((0, 1, True), (1, 2, False), (3, 4, False)):
+            session.drain(let_go=True)
+            session.prefetch([first, second])
+            session.drain()
+            one, other = (session._desk._slots[key].copy.arrays for key in (first, second))
+            assert (one[1] is other[1]) is shared
+            assert one[0] is not other[0]
+        session.drain(let_go=True)
+        session.prefetch([0, 1])
+        session.drain()
+        assert [array.tolist() for array in session.load(0)] == [[0.0] * 3, [0.0, 1.0, 2.0, 3.0]]
+        assert [array.tolist() for array in session.load(1)] == [[1.0] * 3, [0.0, 1.0, 2.0, 3.0]]
+        assert [array.tolist() for array in session.load(4)] == [
+            [[0.0, 2.0], [1.0, 3.0]],
+            [0.0, 1.0, 2.0, 3.0],
+        ]
+
+
 def test_saving_takes_the_buffer_of_what_is_needed_last():
     slow = Slow()
     with stored(slow, 3, buffers=2) as session:
