@@ -32,7 +32,8 @@ from checkpointer import (
     value_and_grad,
     vjp,
 )
-from checkpointer.storage import Session, background
+from checkpointer.storage import Session
+from checkpointer.storage import buffers as buffered
 from checkpointer.storage.worker import Worker
 
 PROGRAM = """
@@ -197,7 +198,7 @@ class LateSession(Session):
 def test_a_disk_that_is_as_late_as_possible(program, name, buffers, monkeypatch):
     """By then the program has overwritten everything. Snapshots let go of arrays, and are read array by array."""
     monkeypatch.setattr(snapshots, "_SMALL", 0)
-    monkeypatch.setattr(background, "_SMALL", 0)
+    monkeypatch.setattr(buffered, "_SMALL", 0)
     late = Late()
     wait, close = Worker.wait, Worker.close
 

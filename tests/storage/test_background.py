@@ -27,7 +27,7 @@ from checkpointer.storage import (
     Storage,
     TieredStorage,
 )
-from checkpointer.storage import background as module
+from checkpointer.storage import buffers as module
 from checkpointer.storage.worker import Worker
 
 PATIENCE = 30
