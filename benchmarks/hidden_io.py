@@ -102,9 +102,9 @@ def compare(kind, asked):
         for who, storage in storages.items():
             best[who] = min(best[who], seconds(gradient, parts, asked, storage))
     io = best["foreground"] - best["memory"]
-    hidden = (best["foreground"] - best["background"]) / io
+    hidden = f"{(best['foreground'] - best['background']) / io:8.2f}" if io > 0.1 * best["memory"] else "-"
     times = " ".join(f"{best[who]:11.2f}" for who in storages)
-    print(f"{kind:6} {mib:5g} {parts:6} {times} {io / best['memory']:13.2f} {hidden:8.2f}", flush=True)
+    print(f"{kind:6} {mib:5g} {parts:6} {times} {io / best['memory']:13.2f} {hidden:>8}", flush=True)
 
 
 def main():

@@ -10,11 +10,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from checkpointer.schemes import Action, Discard, Restore, Snapshot
+from checkpointer.schemes import Action, Restore, Snapshot
 from checkpointer.storage import Session
 
 _AHEAD = 64
 """Actions. Most are steps, during which there is time to read; what lies further ahead can wait."""
+
+_CHANGING = (Restore, Snapshot)
+"""After these, others come next. What is discarded is not among them."""
 
 
 def foreseen(actions: Iterator[Action], session: Session) -> Iterator[Action]:
@@ -29,21 +32,21 @@ def _told(actions: Iterator[Action], session: Session) -> Iterator[Action]:
         action = window.popleft()
         window.extend(islice(actions, 1))
         yield action
-        if isinstance(action, Restore | Snapshot | Discard):
+        if type(action) in _CHANGING:
             session.prefetch(next_loads(window))
 
 
 def next_loads(actions: Iterable[Action]) -> list[int]:
     """The slots that these actions restore as they stand now, in that order, each once.
 
-    A slot that is discarded before holds another snapshot when it is restored.
+    A slot that is used anew before holds another snapshot when it is restored.
     """
     loads: dict[int, None] = {}
     gone: set[int] = set()
     for action in actions:
         if isinstance(action, Restore):
             if action.slot not in gone:
-                loads.setdefault(action.slot)
-        elif isinstance(action, Snapshot | Discard):
+                loads[action.slot] = None
+        elif isinstance(action, Snapshot):  # which comes after a Discard, wherever that is
             gone.add(action.slot)
     return list(loads)

@@ -43,7 +43,7 @@ def test_the_next_loads_are_those_of_what_stands():
         Restore(0, slot=0),
     ]
     assert next_loads(actions) == [1, 0]
-    assert next_loads(actions[7:]) == [1, 0]
+    assert next_loads(actions[8:]) == [1, 0]
     assert next_loads(actions[10:]) == [0]
     assert next_loads([Record(3, slot=5), Reverse(3)]) == []
 
@@ -71,7 +71,7 @@ def test_a_session_is_told_after_each_action_that_changes_what_comes_next():
         found.append((action, session.told.copy()))
         session.told.clear()
     assert [action for action, _ in found] == actions
-    assert [told for _, told in found] == [[[1, 0]], [[0]], [], [[2, 0]], [], [[0]], [[0]], []]
+    assert [told for _, told in found] == [[[1, 0]], [[0]], [], [[2, 0]], [], [[0]], [], []]
 
 
 def test_only_a_few_actions_are_looked_at_ahead():
