@@ -32,13 +32,14 @@ from checkpointer.schemes import (
     StoreAll,
     TwoLevel,
 )
-from checkpointer.storage import Dump, HDF5Storage, MemoryStorage, Storage, TieredStorage
+from checkpointer.storage import BackgroundStorage, Dump, HDF5Storage, MemoryStorage, Storage, TieredStorage
 from checkpointer.transform import transform
 from checkpointer.version import VERSION as __version__
 
 __all__ = [
     "ArgumentError",
     "Auto",
+    "BackgroundStorage",
     "CheckpointerError",
     "DiskRevolve",
     "Dump",

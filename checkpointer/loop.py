@@ -22,6 +22,7 @@ from checkpointer.dumps import Dumper
 from checkpointer.errors import ReplayError, TraceError
 from checkpointer.failures import explained
 from checkpointer.fingerprints import Fingerprints, without_leaves
+from checkpointer.foresight import foreseen
 from checkpointer.handles import Handles
 from checkpointer.items import Items
 from checkpointer.memory import Memory
@@ -129,7 +130,9 @@ class Loop:
 
     def reverse_actions(self) -> Iterator[Action]:
         """The schedule's actions from the last step back to the first."""
-        return self.schedule.reverse() if self.points is None else self.points.reverse()
+        if self.points is not None:
+            return self.points.reverse()
+        return foreseen(self.schedule.reverse(), self.session)
 
     def advance(self, start: int, stop: int) -> None:
         """Run the steps from ``start`` to before ``stop`` on plain arrays."""
@@ -149,7 +152,7 @@ class Loop:
         with explained(self, "save", step):
             live = self.session.copies(level)
             snapshot = capture(self.state, self.known, step=step, live=live)
-            if self.points is not None and self.session.lasts(level):
+            if self.points is not None and self.session.wants_description(level):
                 self.points.describe(snapshot)
             self.session.save(slot, snapshot if live else snapshot.loosened(), level)
 

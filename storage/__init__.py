@@ -1,5 +1,6 @@
 """Storage: snapshots in, snapshots out."""
 
+from checkpointer.storage.background import BackgroundSession, BackgroundStorage
 from checkpointer.storage.base import Session, Storage
 from checkpointer.storage.dump_file import DumpFile, stored_type
 from checkpointer.storage.dumps import Dump
@@ -9,6 +10,8 @@ from checkpointer.storage.portable import Content, Fill, Frame, Portable
 from checkpointer.storage.tiered import TieredSession, TieredStorage
 
 __all__ = [
+    "BackgroundSession",
+    "BackgroundStorage",
     "Content",
     "Dump",
     "DumpFile",

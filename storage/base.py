@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -109,7 +110,7 @@ class Session(ABC):
         """
         return False
 
-    def lasts(self, level: int = 0) -> bool:
+    def wants_description(self, level: int = 0) -> bool:
         """Whether what is saved on this level outlives the process, so that it has to be described (`Portable`)."""
         return False
 
@@ -121,6 +122,28 @@ class Session(ABC):
     def adopt(self, key: int, step: int, level: int = 0) -> bool:
         """Let a snapshot of the state before ``step`` that an earlier process has left stand under ``key``."""
         return False
+
+    @property
+    def buffers(self) -> int:
+        """How many snapshots it may hold in memory on their way to a disk or back; 0 if `prefetch` does nothing."""
+        return 0
+
+    @property
+    def lasting(self) -> bool:
+        """Whether what was saved is still there, for others, when the session is closed."""
+        return False
+
+    def prefetch(self, keys: Sequence[int]) -> None:  # noqa: B027  most have no use for it
+        """Be told which snapshots will be loaded next, the nearest first; what was told before counts no more.
+
+        They may be read ahead. It is a hint: a key that is empty by then, or never loaded, does no harm.
+        """
+
+    def drain(self, *, let_go: bool = False) -> None:  # noqa: B027  most save at once
+        """Wait until all that was saved is where it is kept, and raise what went wrong on the way.
+
+        With ``let_go``, copies in memory that are only there to be loaded quickly are dropped too.
+        """
 
     @abstractmethod
     def _save(self, key: int, snapshot: object, level: int) -> None: ...

@@ -74,7 +74,7 @@ class DurableSession(Session):
     def copies(self, level: int = 0) -> bool:
         return True
 
-    def lasts(self, level: int = 0) -> bool:
+    def wants_description(self, level: int = 0) -> bool:
         return True
 
     # --- what an earlier process has left ------------------------------------------------------------------------

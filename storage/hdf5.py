@@ -148,6 +148,10 @@ class HDF5Session(Session):
     def copies(self, level: int = 0) -> bool:
         return True
 
+    @property
+    def lasting(self) -> bool:
+        return not self._file.temporary
+
     def _save(self, key: int, snapshot: object, level: int) -> None:
         if not isinstance(snapshot, Portable):
             raise StorageError(f"HDF5Storage keeps snapshots of loops only, not {snapshot!r}")

@@ -47,6 +47,7 @@ class SnapshotFile:
         self.temporary = temporary
         self.users = 1
         self._failed = False
+        self._busy = threading.RLock()  # loops in several threads may share the file
         self._process = os.getpid()
         self._identity = _identity(os.fstat(file.id.get_vfd_handle()))
 
@@ -89,7 +90,8 @@ class SnapshotFile:
     def errors(self, task: str, size: int) -> Iterator[None]:
         """Turn the errors of the disk into ones that say what was to be done, where, and what helps."""
         try:
-            yield
+            with self._busy:
+                yield
         except (OSError, RuntimeError) as error:
             self._failed = True
             raise failed(task, size, self.folder, error) from error

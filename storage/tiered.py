@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -84,8 +85,8 @@ class TieredSession(Session):
     def copies(self, level: int = 0) -> bool:
         return self._at(level).copies()
 
-    def lasts(self, level: int = 0) -> bool:
-        return self._at(level).lasts()
+    def wants_description(self, level: int = 0) -> bool:
+        return self._at(level).wants_description()
 
     @property
     def durable(self) -> DurableSession | None:
@@ -98,6 +99,22 @@ class TieredSession(Session):
         self._of[key] = session
         self._keys.add(key)
         return True
+
+    @property
+    def buffers(self) -> int:
+        return sum(session.buffers for session in self._sessions)
+
+    @property
+    def lasting(self) -> bool:
+        return any(session.lasting for session in self._sessions)
+
+    def prefetch(self, keys: Sequence[int]) -> None:
+        for session in self._sessions:
+            session.prefetch([key for key in keys if self._of.get(key) is session])
+
+    def drain(self, *, let_go: bool = False) -> None:
+        for session in self._sessions:
+            session.drain(let_go=let_go)
 
     def _at(self, level: int) -> Session:
         return self._sessions[min(level, len(self._sessions) - 1)]

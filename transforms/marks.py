@@ -21,7 +21,7 @@ from checkpointer.transforms.source import Report, Source
 COMMENT = re.compile(r"#\s*checkpointer\s*:\s*(?P<arguments>.*?)\s*$")
 OPTIONS = ("audit", "dump", "storage")
 """The keyword arguments of a mark besides the scheme."""
-BESIDE = ("Dump", "HDF5Storage", "Level", "MemoryStorage", "TieredStorage")
+BESIDE = ("BackgroundStorage", "Dump", "HDF5Storage", "Level", "MemoryStorage", "TieredStorage")
 """What a comment may name besides schemes without importing it."""
 _SHOWN = "`for ... in checkpointed(ITERABLE, SCHEME):` or `while checkpointed(CONDITION, SCHEME):`"
 

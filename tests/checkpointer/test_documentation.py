@@ -1,4 +1,4 @@
-"""What docs/replay.md, docs/dumps.md and docs/resume.md show is run."""
+"""What the pages in docs/ show is run."""
 
 import doctest
 import importlib
@@ -9,16 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from checkpointer import install_import_hook, value_and_grad
+from checkpointer import MemoryStorage, install_import_hook, value_and_grad
 from checkpointer.transforms import lint_source
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "replay.md").read_text("utf-8")
+
+
+def examples(page):
+    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)
 
 
 def test_the_example_of_replaying(load, tmp_path, monkeypatch):
     """The last step, which is recorded when it first runs, saves values that are being differentiated."""
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (example,) = examples("replay.md")
     assert lint_source(example, "example.py", []) == ()
     monkeypatch.chdir(tmp_path)
     program = load(example).rewritten
@@ -30,8 +33,7 @@ def test_the_example_of_replaying(load, tmp_path, monkeypatch):
 
 def test_the_example_of_resuming(tmp_path):
     """It is started twice; the second time the file has the result."""
-    page = (DOCS / "resume.md").read_text("utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (example,) = examples("resume.md")
     (tmp_path / "example.py").write_text(example)
     printed = [
         subprocess.run(
@@ -57,3 +59,15 @@ def test_the_example_of_dumps(tmp_path, monkeypatch):
     del sys.modules["dumps_example"]
     test = doctest.DocTestParser().get_doctest(session, names, "docs/dumps.md", "docs/dumps.md", 0)
     assert doctest.DocTestRunner().run(test) == doctest.TestResults(0, 5)
+
+
+def test_the_example_of_the_background(load):
+    (example,) = examples("background.md")
+    assert lint_source(example, "example.py", []) == ()
+    program = load(example).rewritten
+    u = np.linspace(0.0, 1.0, 50) ** 2
+    value, gradient = value_and_grad(program.simulate)(u, 40)
+    program.storage = MemoryStorage()
+    again, same = value_and_grad(program.simulate)(u, 40)
+    assert value == again
+    assert np.array_equal(gradient, same)

@@ -25,6 +25,7 @@ import numpy as np
 from checkpointer import (
     ArgumentError,
     Auto,
+    BackgroundStorage,
     HDF5Storage,
     HRevolve,
     Level,
@@ -63,6 +64,7 @@ ENDLESS = (
     (TwoLevel(2, 1), None),
     (Online(2, disk_snapshots=2), TIERED),
     (Online(2), HDF5Storage()),
+    (Online(3), BackgroundStorage(HDF5Storage(), buffers=1)),
 )
 KNOWN_LENGTH = (
     (Revolve(1), None),
@@ -74,6 +76,7 @@ KNOWN_LENGTH = (
     (Multistage(1, 2), TIERED),
     (HRevolve(Level(1), Level(2, 2, 2)), TIERED),
     (Revolve(2), HDF5Storage()),
+    (Multistage(1, 3), TieredStorage(MemoryStorage(), BackgroundStorage(HDF5Storage()))),
 )
 """Schemes and storages, of which each program has some."""
 
