@@ -2,6 +2,7 @@
 
 from checkpointer.storage.base import Session, Storage
 from checkpointer.storage.hdf5 import HDF5Session, HDF5Storage
+from checkpointer.storage.hdf5_integrity import verify
 from checkpointer.storage.memory import MemorySession, MemoryStorage
 from checkpointer.storage.portable import Content, Fill, Frame, Portable
 from checkpointer.storage.tiered import TieredSession, TieredStorage
@@ -19,4 +20,5 @@ __all__ = [
     "Storage",
     "TieredSession",
     "TieredStorage",
+    "verify",
 ]

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from checkpointer.errors import ArgumentError, StorageError
 from checkpointer.storage.base import Session, Storage
-from checkpointer.storage.hdf5_datasets import Dataset, create, set_attribute
+from checkpointer.storage.checksums import Prepared
+from checkpointer.storage.hdf5_datasets import DamageError, Dataset, create, new_attribute, type_of
 from checkpointer.storage.hdf5_files import SnapshotFile, shared_file, temporary_file
+from checkpointer.storage.hdf5_integrity import damage, joined, manifest
 from checkpointer.storage.portable import Content, Frame, Portable
 
 COMPRESSIONS = (None, "gzip", "lzf")
@@ -127,8 +129,12 @@ class HDF5Session(Session):
             slot = self._slots.get(key)
             if slot is None:
                 slot = self._slots[key] = _Slot(self._group.create_group(f"slot-{key}"), self._compression)
-            slot.write(contents, self._latest)
-            slot.stamp(-1 if snapshot.step is None else snapshot.step)
+            try:
+                slot.write(contents, self._latest)
+                slot.stamp(-1 if snapshot.step is None else snapshot.step)
+            except BaseException:
+                slot.give_up()
+                raise
             self._file.settle()
         slot.frame = snapshot.emptied()
 
@@ -142,7 +148,10 @@ class HDF5Session(Session):
                 raise StorageError(f"the snapshot under key {key} was discarded after it was loaded")
             self._file.check()
             with self._file.errors("load a snapshot", array.nbytes):
-                slot.arrays[number].read(array)
+                try:
+                    slot.arrays[number].read(array)
+                except DamageError as error:
+                    raise damage(self._file.called, slot.step, slot.names[number], error) from None
 
         return frame.filled(fill)
 
@@ -194,34 +203,45 @@ class _Slot:
     ----------
     arrays : list of Dataset
         The datasets of the snapshot that stands in it, in the order of its arrays.
+    names : list of str
+        The names of these datasets.
     frame : Frame or None
         The rest of that snapshot.
+    step : int
+        The step that it belongs to, or -1.
     age : int
         How many snapshots of this slot were discarded.
     """
 
     def __init__(self, group: Any, compression: str | None) -> None:
         self.arrays: list[Dataset] = []
+        self.names: list[str] = []
         self.frame: Frame | None = None
+        self.step = -1
         self.age = 0
         self._state = group.create_group("state")
         self._compression = compression
         self._descriptor = group.file.id.get_vfd_handle()
         self._datasets: dict[str, Dataset] = {}
         self._group = group
-        group.attrs.update(step=np.int64(-1), written=_now(), standing=np.False_)
+        self._written = b""
+        self._attributes: dict[str, Any] = {}
+        self._joined: bytes | None = None
+        self._seal(standing=False)
 
     def write(self, contents: Mapping[str, Content], latest: dict[str, Dataset]) -> None:
         """Let the group have these arrays; ``latest`` are the datasets that were written last under the same names."""
         for name in self._datasets.keys() - contents.keys():
             self._unlink(name)
+        self.names = list(contents)
         self.arrays = []
         for name, content in contents.items():
-            dataset = self._unchanged(name, content, latest.get(name)) or self._put(name, content)
+            prepared, last = Prepared(content), latest.get(name)
+            dataset = self._unchanged(name, prepared, last) or self._put(name, prepared)
             self.arrays.append(dataset)
             latest[name] = dataset
 
-    def _unchanged(self, name: str, content: Content, last: Dataset | None) -> Dataset | None:
+    def _unchanged(self, name: str, content: Prepared, last: Dataset | None) -> Dataset | None:
         """The dataset that was written last, if it holds the array as it is."""
         if last is None or not last.holds(content):
             return None
@@ -231,18 +251,18 @@ class _Slot:
             self._datasets[name] = last
         return last
 
-    def _put(self, name: str, content: Content) -> Dataset:
+    def _put(self, name: str, prepared: Prepared) -> Dataset:
         """A dataset with the array: the slot's own, if it has no other place (overwriting is much faster), or a new one."""
-        dataset = self._datasets.get(name)
+        dataset, content = self._datasets.get(name), prepared.content
         if dataset is not None and len(dataset.places) == 1 and dataset.fits(content):
-            dataset.write(content)
+            dataset.write(prepared)
             return dataset
         self._unlink(name)
         dataset = self._datasets[name] = create(
             self._state, name, content, self._compression, self._descriptor
         )
         try:
-            dataset.write(content)
+            dataset.write(prepared)
         except OSError:
             dataset.give_up()
             self._unlink(name)
@@ -256,16 +276,48 @@ class _Slot:
 
     def stamp(self, step: int) -> None:
         """Note the step that the snapshot belongs to, and the time."""
-        set_attribute(self._group, "step", np.int64(step))
-        set_attribute(self._group, "written", _now())
-        set_attribute(self._group, "standing", np.True_)
+        self.step = step
+        self._seal(standing=True)
 
     def retire(self) -> None:
         """The snapshot is discarded: it can be read in the file until the slot is used again."""
         self.frame = None
         self.age += 1
-        set_attribute(self._group, "standing", np.False_)
+        self._seal(standing=False)
+
+    def give_up(self) -> None:
+        """A snapshot could not be written: nothing is left of it, if the disk still allows that."""
+        try:
+            for name in list(self._datasets):
+                self._unlink(name)
+            self._seal(standing=False)
+        except (OSError, RuntimeError):
+            pass  # the error that led here says more
+
+    def _seal(self, *, standing: bool) -> None:
+        """Write the attributes, and the manifest over them and the datasets."""
+        if standing or not self._written:
+            self._written = _now()
+        names = joined(list(self._datasets))
+        if names != self._joined:
+            if self._joined is not None:
+                del self._group.attrs["names"]
+            new_attribute(self._group.id, "names", np.array(names, f"S{max(1, len(names))}"))
+            self._joined = names
+        datasets = {name: dataset.described for name, dataset in self._datasets.items()}
+        self._set("step", np.array(self.step, np.int64))
+        self._set("written", np.array(self._written))
+        self._set("standing", np.array(standing))
+        self._set("manifest", np.array(manifest(self.step, self._written, standing, names, datasets)))
+
+    def _set(self, name: str, value: NDArray[Any]) -> None:
+        """Overwrite an attribute with a value of the same type."""
+        known = self._attributes.get(name)
+        if known is None:
+            self._attributes[name] = new_attribute(self._group.id, name, value)
+        else:
+            known.write(value, type_of(value.dtype))
 
 
-def _now() -> np.bytes_:
-    return np.bytes_(datetime.now(UTC).isoformat(timespec="microseconds"))
+def _now() -> bytes:
+    return datetime.now(UTC).isoformat(timespec="microseconds").encode()

@@ -2,7 +2,7 @@
 
 Without compression a dataset is one contiguous stretch of the file. HDF5 says where it lies, and its bytes are written and
 read there directly (`os.pwritev`, `os.preadv`): as fast as HDF5 does it, in pieces without joining them, and with the
-operating system's own errors.
+operating system's own errors. Each dataset has a checksum (`checkpointer.storage.checksums`), as an attribute and in memory.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import functools
 import os
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -18,16 +19,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkpointer.errors import StorageError
+from checkpointer.storage.checksums import (
+    Prepared,
+    checksum,
+    digest_of,
+    in_two_threads,
+    units_alike,
+    units_of,
+)
 from checkpointer.storage.portable import Content
 
-Row = NDArray[np.uint8]
+CHECKSUM = "checksum"
+CHECKSUM_BYTES = 64
 
 _AT_ONCE = 512
 """Pieces in one call of the system, which allows 1024 at least on Linux and macOS."""
-_COMPARED = 1 << 20
-"""Bytes that are read at once to be compared."""
-_SAMPLE = 512
-"""Words of eight bytes that are remembered of what was written."""
+
+
+class DamageError(StorageError):
+    """What was read is not what was written. Whoever knows the file, the step and the variable says so."""
 
 
 class Dataset(ABC):
@@ -37,33 +47,56 @@ class Dataset(ABC):
     ----------
     places : dict of (int, str) to h5py.Group
         The groups that it stands in, by their ``id`` and its name there. Without any, its bytes may be another's by now.
+    units : Units
+        The parts of it that are hashed, and compared, each by itself.
+    digests : list of bytes
+        Those of the units of the content that it was given; empty if that is not written.
     """
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, form: bytes) -> None:
         self.places: dict[tuple[int, str], Any] = {}
+        self.units = units_of(content.shape, content.dtype.itemsize)
+        self.digests: list[bytes] = []
         self._form = content.shape, content.dtype
-        self._nbytes = content.nbytes
+        self._described = form
+        self._checksum = b""
+        self._made: Any = None
+        self._attribute: Any = None
         self._sample: NDArray[Any] | None = None
+
+    @property
+    def described(self) -> bytes:
+        """Its form and checksum, for the manifest of a slot."""
+        return self._described + self._checksum
 
     def fits(self, content: Content) -> bool:
         """Whether the array can be written into this dataset."""
         return self._form == (content.shape, content.dtype)
 
-    def write(self, content: Content) -> None:
-        """Overwrite it."""
-        self._sample = None
-        rows = content.rows()
-        self._write(rows)
-        self._sample = _sample_of(rows)
+    def write(self, content: Content | Prepared, only: Sequence[int] | None = None) -> None:
+        """Overwrite it; given numbers of units, these ``only``: the others hold what they should."""
+        prepared = Prepared.of(content)
+        self.digests, self._sample = [], None
+        self._write(prepared, range(self.units.count) if only is None else only)
+        self.digests = prepared.all_digests()
+        if self.units.count > 1:
+            self._sample = prepared.sample
+        self._note(checksum(self.units.size, self._stored))
 
-    def holds(self, content: Content) -> bool:
-        """Whether it holds the very bits of the array. A sample tells of most that it does not."""
-        if self._sample is None or not self.places or not self.fits(content):
-            return False
-        rows = content.rows()
-        if not np.array_equal(_sample_of(rows), self._sample):
-            return False
-        return self._nbytes <= 8 * _SAMPLE or self._same(rows)
+    def unchanged(self, content: Content | Prepared) -> list[int]:
+        """The numbers of the units that it holds to the last bit. A sample tells of most others that it does not."""
+        prepared = Prepared.of(content)
+        if not self.digests or not self.places or not self.fits(prepared.content):
+            return []
+        numbers: Sequence[int] = range(self.units.count)
+        if self._sample is not None:
+            numbers = units_alike(prepared.sample, self._sample)
+        prepared.find_digests(numbers)
+        return [number for number in numbers if prepared.digests[number] == self.digests[number]]
+
+    def holds(self, content: Content | Prepared) -> bool:
+        """Whether it holds the very bits of the array."""
+        return bool(self.digests) and len(self.unchanged(content)) == self.units.count
 
     def link(self, group: Any, name: str) -> None:
         """Let it stand in one more group."""
@@ -75,34 +108,92 @@ class Dataset(ABC):
     def unlink(self, group: Any, name: str) -> None:
         """Let it stand in one group less; HDF5 frees its bytes with the last one."""
         del self.places[id(group), name]
+        if not self.places:
+            self._made = self._attribute = None
         group.id.unlink(name.encode())
+
+    def read(self, array: NDArray[Any]) -> None:
+        """Fill a C-contiguous array of as many bytes.
+
+        Raises
+        ------
+        DamageError
+            If that is not what was written.
+        """
+        self.read_units(range(self.units.count), array.reshape(-1).view(np.uint8))
+
+    def read_units(self, numbers: range, row: NDArray[np.uint8]) -> None:
+        """Fill a row of bytes with these units, of which only the last may be the last of all."""
+        units, origin = self.units, self.units.start(numbers.start)
+        damaged: list[int] = []
+
+        def check(group: range) -> None:
+            for number in group:
+                part = row[units.start(number) - origin : units.start(number + 1) - origin]
+                if digest_of(part) != self._stored[number]:
+                    damaged.append(number)
+
+        self._read(numbers, row, check)
+        if damaged:
+            raise DamageError(
+                f"{len(damaged)} of its {units.count} parts of {units.size} bytes, the first from byte"
+                f" {units.start(min(damaged))} of the array on, do not have the checksum that they were written with"
+                if units.count > 1
+                else "its bytes do not have the checksum that they were written with"
+            )
+
+    @property
+    def _stored(self) -> Sequence[bytes]:
+        """The digests of what stands in the file."""
+        return self.digests
+
+    def noted_at(self, made: Any) -> None:
+        """Note the checksum in an attribute of this new dataset."""
+        self._made = made
+
+    def _note(self, new: bytes) -> None:
+        self._checksum = new
+        value = np.array(new, f"S{CHECKSUM_BYTES}")
+        if self._attribute is None:
+            self._attribute = new_attribute(self._made, CHECKSUM, value)
+            self._made = None
+        else:
+            self._attribute.write(value, type_of(value.dtype))
 
     @abstractmethod
     def give_up(self) -> None:
         """It could not be written: give back the part of the disk that it took, if HDF5 does not do that."""
 
     @abstractmethod
-    def read(self, array: NDArray[Any]) -> None:
-        """Fill a C-contiguous array of as many bytes."""
+    def _write(self, prepared: Prepared, numbers: Sequence[int]) -> None:
+        """Write these units, and take their digests."""
 
     @abstractmethod
-    def _write(self, rows: list[Row]) -> None: ...
-
-    @abstractmethod
-    def _same(self, rows: list[Row]) -> bool: ...
+    def _read(self, numbers: range, row: NDArray[np.uint8], check: Any) -> None:
+        """Fill a row with these units, calling ``check`` with the numbers of some of them when they are there."""
 
 
 class Contiguous(Dataset):
     """A dataset whose bytes stand in the file as they are, ``offset`` bytes from its beginning."""
 
-    def __init__(self, content: Content, descriptor: int, offset: int) -> None:
-        super().__init__(content)
+    def __init__(self, content: Content, form: bytes, descriptor: int, offset: int) -> None:
+        super().__init__(content, form)
         self._descriptor = descriptor
         self._offset = offset
 
-    def _write(self, rows: list[Row]) -> None:
-        pending = deque(row.data for row in rows)
-        offset = self._offset
+    def _write(self, prepared: Prepared, numbers: Sequence[int]) -> None:
+        units = self.units
+        if units.count == 1:
+            self._write_at(self._offset, prepared.group(range(1)))
+            return
+
+        def write(group: range) -> None:
+            self._write_at(self._offset + units.start(group.start), prepared.group(group))
+
+        in_two_threads(write, units.groups(numbers), len(numbers) * units.size)
+
+    def _write_at(self, offset: int, views: list[memoryview]) -> None:
+        pending = deque(views)
         while pending:
             written = os.pwritev(self._descriptor, list(islice(pending, _AT_ONCE)), offset)
             offset += written
@@ -111,77 +202,88 @@ class Contiguous(Dataset):
             if written:
                 pending[0] = pending[0][written:]
 
-    def read(self, array: NDArray[Any]) -> None:
-        self._read(array.reshape(-1).view(np.uint8), self._offset)
+    def _read(self, numbers: range, row: NDArray[np.uint8], check: Any) -> None:
+        units, origin = self.units, self.units.start(numbers.start)
+        if len(numbers) == 1:
+            self._read_at(self._offset + origin, row.data)
+            check(numbers)
+            return
 
-    def give_up(self) -> None:
-        if os.fstat(self._descriptor).st_size <= self._offset + self._nbytes:
-            os.ftruncate(self._descriptor, self._offset)
+        def read(group: range) -> None:
+            start, stop = units.start(group.start), units.start(group.stop)
+            self._read_at(self._offset + start, row.data[start - origin : stop - origin])
+            check(group)
 
-    def _read(self, row: Row, offset: int) -> None:
-        rest = row.data
+        in_two_threads(read, units.groups(numbers), row.size)
+
+    def _read_at(self, offset: int, rest: memoryview) -> None:
         while rest:
             count = os.preadv(self._descriptor, [rest], offset)
             if not count:
-                raise StorageError(
-                    "cannot load a snapshot: its file ends before it, so that somebody must have cut it off;"
-                    " keep other programs away from it"
-                )
+                raise DamageError("its file ends before it, so that somebody must have cut it off")
             offset += count
             rest = rest[count:]
 
-    def _same(self, rows: list[Row]) -> bool:
-        offset = self._offset
-        read = np.empty(min(self._nbytes, _COMPARED), np.uint8)
-        for row in rows:
-            for start in range(0, row.size, _COMPARED):
-                part = row[start : start + _COMPARED]
-                self._read(read[: part.size], offset)
-                if not np.array_equal(read[: part.size], part):
-                    return False
-                offset += part.size
-        return True
+    def give_up(self) -> None:
+        if os.fstat(self._descriptor).st_size <= self._offset + self.units.nbytes:
+            os.ftruncate(self._descriptor, self._offset)
 
 
 class Filtered(Dataset):
     """A dataset that HDF5 writes and reads itself: one that is compressed."""
 
-    def __init__(self, content: Content, dataset: Any) -> None:
-        super().__init__(content)
+    def __init__(self, content: Content, form: bytes, dataset: Any) -> None:
+        super().__init__(content, form)
         self._dataset = dataset
 
-    def _write(self, rows: list[Row]) -> None:
-        joined = rows[0] if len(rows) == 1 else np.concatenate(rows)
-        self._dataset.write_direct(joined.view(self._dataset.dtype).reshape(self._dataset.shape))
+    def _write(self, prepared: Prepared, numbers: Sequence[int]) -> None:
+        prepared.find_digests(range(self.units.count))
+        self._dataset.write_direct(prepared.joined().view(self._dataset.dtype).reshape(self._dataset.shape))
         self._dataset.flush()  # so that a full disk is noticed now
 
-    def read(self, array: NDArray[Any]) -> None:
-        self._dataset.read_direct(array.view(self._dataset.dtype).reshape(self._dataset.shape))
+    def _read(self, numbers: range, row: NDArray[np.uint8], check: Any) -> None:
+        shape, where = self._dataset.shape, None
+        if len(numbers) < self.units.count:
+            axis, rows = self.units.axis, self.units.rows
+            last = min(numbers.stop * rows, shape[axis])
+            shape = (*shape[:axis], last - numbers.start * rows, *shape[axis + 1 :])
+            where = (*(slice(None) for _ in range(axis)), slice(numbers.start * rows, last))
+        try:
+            self._dataset.read_direct(row.view(self._dataset.dtype).reshape(shape), where)
+        except (OSError, RuntimeError) as error:
+            raise DamageError(f"HDF5 cannot read it ({error})") from error
+        check(numbers)
 
     def give_up(self) -> None:
         pass
 
-    def _same(self, rows: list[Row]) -> bool:
-        joined = np.concatenate(rows)
-        found = np.empty_like(joined)
-        self.read(found)
-        return np.array_equal(found, joined)
-
 
 def create(group: Any, name: str, content: Content, compression: str | None, descriptor: int) -> Dataset:
     """A new dataset in an h5py group, with room for the array; ``descriptor`` is that of the open file."""
+    import h5py
+
     kind, shape = _file_form(content)
+    other = "" if kind == content.dtype else content.dtype.str
     dataset: Dataset
     if content.nbytes and (compression is not None or not hasattr(os, "pwritev")):
         how = {"chunks": True, "compression": compression, "shuffle": True} if compression else {}
-        dataset = Filtered(content, group.create_dataset(name, shape or (1,), kind, **how))
+        shape = shape or (1,)
+        made = group.create_dataset(name, shape, kind, **how)
+        dataset = Filtered(content, described(shape, kind, other), made)
+        made = made.id
     else:
-        offset = _contiguous(group, name, kind, shape).get_offset()
-        dataset = Contiguous(content, descriptor, offset or 0)
-    if kind != content.dtype:
-        group[name].attrs["dtype"] = content.dtype.str
+        made = _contiguous(group, name, kind, shape)
+        dataset = Contiguous(content, described(shape, kind, other), descriptor, made.get_offset() or 0)
+    if other:
+        h5py.Dataset(made).attrs["dtype"] = other
+    dataset.noted_at(made)
     dataset.places[id(group), name] = group
     return dataset
+
+
+def described(shape: tuple[int, ...], kind: np.dtype[Any], other: str) -> bytes:
+    """The form of a dataset in a few words: its shape and type in the file, and the other type that its bytes stand for."""
+    return f"{shape} {kind.descr if kind.names else kind.str} {other} ".encode()
 
 
 def _contiguous(group: Any, name: str, kind: np.dtype[Any], shape: tuple[int, ...]) -> Any:
@@ -190,9 +292,7 @@ def _contiguous(group: Any, name: str, kind: np.dtype[Any], shape: tuple[int, ..
 
     space = h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
     how, names = _properties()
-    return h5py.h5d.create(
-        group.id, name.encode(), h5py.h5t.py_create(kind, logical=True), space, dcpl=how, lcpl=names
-    )
+    return h5py.h5d.create(group.id, name.encode(), type_of(kind), space, dcpl=how, lcpl=names)
 
 
 @functools.cache
@@ -208,11 +308,25 @@ def _properties() -> tuple[Any, Any]:
     return how, names
 
 
-def set_attribute(group: Any, name: str, value: np.generic) -> None:
-    """Overwrite an attribute with one of the same type: h5py's own way makes a new one, and takes much longer."""
+@functools.lru_cache(maxsize=256)
+def type_of(kind: np.dtype[Any]) -> Any:
+    """HDF5's type for one of NumPy, made once."""
     import h5py
 
-    h5py.h5a.open(group.id, name.encode()).write(np.array(value))
+    return h5py.h5t.py_create(kind, logical=True)
+
+
+def new_attribute(owner: Any, name: str, value: np.ndarray[Any, Any]) -> Any:
+    """Give a dataset or group (as its low-level id) an attribute, and return it to be overwritten by its `write`.
+
+    h5py's own way takes five times as long.
+    """
+    import h5py
+
+    space = h5py.h5s.create(h5py.h5s.SCALAR)
+    made = h5py.h5a.create(owner, name.encode(), type_of(value.dtype), space)
+    made.write(value, type_of(value.dtype))
+    return made
 
 
 def _file_form(content: Content) -> tuple[np.dtype[Any], tuple[int, ...]]:
@@ -224,18 +338,7 @@ def _file_form(content: Content) -> tuple[np.dtype[Any], tuple[int, ...]]:
 
 @functools.lru_cache(maxsize=256)
 def _is_known(kind: np.dtype[Any]) -> bool:
-    import h5py
-
     try:
-        return bool(h5py.h5t.py_create(kind, logical=True).get_size() == kind.itemsize)
+        return bool(type_of(kind).get_size() == kind.itemsize)
     except TypeError:
         return False
-
-
-def _sample_of(rows: list[Row]) -> NDArray[Any]:
-    """All bytes of a small array; words that are spread over a large one."""
-    size = sum(row.size for row in rows)
-    if size <= 8 * _SAMPLE:
-        return np.concatenate(rows) if rows else np.empty(0, np.uint8)
-    stride = max(1, size // (8 * _SAMPLE))
-    return np.concatenate([row[: row.size // 8 * 8].view(np.uint64)[::stride] for row in rows])

@@ -50,6 +50,11 @@ class SnapshotFile:
         self._identity = _identity(os.fstat(file.id.get_vfd_handle()))
 
     @property
+    def called(self) -> str:
+        """What a message calls it."""
+        return f"a temporary file in {self.folder}" if self.temporary else self.path
+
+    @property
     def folder(self) -> str:
         """The folder it is in."""
         return os.path.dirname(self.path) or "."
@@ -158,6 +163,24 @@ def shared_file(path: str) -> SnapshotFile:
         opened = _open[path] = SnapshotFile(path, file, temporary=False)
         _made[path] = (os.getpid(), *opened._identity)
         return opened
+
+
+@contextmanager
+def opened_to_read(path: str) -> Iterator[Any]:
+    """A file of an earlier run, or of anybody; it is not written to."""
+    try:
+        file = _h5py().File(path, "r", locking="best-effort")
+    except OSError as error:
+        number = _number(error)
+        if number in (errno.EAGAIN, errno.ENOENT, errno.EISDIR, errno.EACCES, errno.EPERM):
+            reason = "it is open in another process" if number == errno.EAGAIN else os.strerror(number)
+            raise StorageError(f"cannot read {path}: {reason}") from error
+        raise StorageError(
+            f"{path} is damaged, cut off, or no HDF5 file: HDF5 cannot open it ({error}). Run the program again, or keep"
+            " the file away from other programs"
+        ) from error
+    with file:
+        yield file
 
 
 def _first(h5py: Any, path: str) -> Any:
