@@ -157,9 +157,9 @@ class Prepared:
         Those of its units that are known by now.
     """
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, units: Units | None = None) -> None:
         self.content = content
-        self.units = units_of(content.shape, content.dtype.itemsize)
+        self.units = units or units_of(content.shape, content.dtype.itemsize)
         self.digests: list[bytes | None] = [None] * self.units.count
         self._rows = content.rows()
         self._starts = [0, *accumulate(row.size for row in self._rows)]

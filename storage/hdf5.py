@@ -24,6 +24,7 @@ from checkpointer.storage.checksums import Prepared
 from checkpointer.storage.hdf5_datasets import DamageError, Dataset, create, new_attribute, type_of
 from checkpointer.storage.hdf5_files import SnapshotFile, shared_file, temporary_file
 from checkpointer.storage.hdf5_integrity import damage, joined, manifest
+from checkpointer.storage.hdf5_pieces import Pieces
 from checkpointer.storage.portable import Content, Frame, Portable
 
 COMPRESSIONS = (None, "gzip", "lzf")
@@ -112,9 +113,9 @@ class HDF5Session(Session):
         self._file = file
         self._compression = compression
         self._slots: dict[int, _Slot] = {}
-        self._latest: dict[str, Dataset] = {}
         with file.errors("begin the snapshots of a loop", 0):
             self._group = file.new_group()
+            self._pieces = Pieces(self._group, compression)
 
     def copies(self, level: int = 0) -> bool:
         return True
@@ -128,9 +129,11 @@ class HDF5Session(Session):
         with self._file.errors("save a snapshot", size):
             slot = self._slots.get(key)
             if slot is None:
-                slot = self._slots[key] = _Slot(self._group.create_group(f"slot-{key}"), self._compression)
+                slot = self._slots[key] = _Slot(
+                    self._group.create_group(f"slot-{key}"), self._compression, self._pieces
+                )
             try:
-                slot.write(contents, self._latest)
+                slot.write(contents)
                 slot.stamp(-1 if snapshot.step is None else snapshot.step)
             except BaseException:
                 slot.give_up()
@@ -163,7 +166,7 @@ class HDF5Session(Session):
         for slot in self._slots.values():
             slot.age += 1
         self._slots.clear()
-        self._latest.clear()
+        self._pieces.clear()
         self._release()
 
 
@@ -213,7 +216,7 @@ class _Slot:
         How many snapshots of this slot were discarded.
     """
 
-    def __init__(self, group: Any, compression: str | None) -> None:
+    def __init__(self, group: Any, compression: str | None, pieces: Pieces) -> None:
         self.arrays: list[Dataset] = []
         self.names: list[str] = []
         self.frame: Frame | None = None
@@ -221,6 +224,7 @@ class _Slot:
         self.age = 0
         self._state = group.create_group("state")
         self._compression = compression
+        self._pieces = pieces
         self._descriptor = group.file.id.get_vfd_handle()
         self._datasets: dict[str, Dataset] = {}
         self._group = group
@@ -229,37 +233,51 @@ class _Slot:
         self._joined: bytes | None = None
         self._seal(standing=False)
 
-    def write(self, contents: Mapping[str, Content], latest: dict[str, Dataset]) -> None:
-        """Let the group have these arrays; ``latest`` are the datasets that were written last under the same names."""
+    def write(self, contents: Mapping[str, Content]) -> None:
+        """Let the group have these arrays; what of them stands in the file already is not written again."""
         for name in self._datasets.keys() - contents.keys():
             self._unlink(name)
         self.names = list(contents)
         self.arrays = []
         for name, content in contents.items():
-            prepared, last = Prepared(content), latest.get(name)
-            dataset = self._unchanged(name, prepared, last) or self._put(name, prepared)
+            dataset = self._put(name, Prepared(content))
             self.arrays.append(dataset)
-            latest[name] = dataset
+            self._pieces.note(name, dataset)
 
-    def _unchanged(self, name: str, content: Prepared, last: Dataset | None) -> Dataset | None:
-        """The dataset that was written last, if it holds the array as it is."""
-        if last is None or not last.holds(content):
-            return None
+    def _put(self, name: str, prepared: Prepared) -> Dataset:
+        """A dataset with the array.
+
+        It is the one that was written last under this name, if that holds it; one that is put together, if that holds a
+        part of it; the slot's own, if it has no other place (overwriting is much faster); or a new one.
+        """
+        own, last = self._datasets.get(name), self._pieces.latest.get(name)
+        same = last.unchanged(prepared) if last is not None else []
+        if last is not None and last.digests and len(same) == prepared.units.count:
+            return self._linked(name, last)
+        free = own is not None and len(own.places) == 1 and own.fits(prepared.content)
+        found = None if free and own is last else self._pieces.find(name, prepared, same)
+        if found is not None:
+            where = self._pieces.assemble(name, prepared, found)
+            self._unlink(name)
+            dataset = self._datasets[name] = self._pieces.put_together(self._state, name, prepared, where)
+            return dataset
+        if own is not None and free:
+            known = set(same) if own is last else ()
+            own.write(prepared, [number for number in range(prepared.units.count) if number not in known])
+            return own
+        return self._new(name, prepared)
+
+    def _linked(self, name: str, last: Dataset) -> Dataset:
         if self._datasets.get(name) is not last:
             self._unlink(name)
             last.link(self._state, name)
             self._datasets[name] = last
         return last
 
-    def _put(self, name: str, prepared: Prepared) -> Dataset:
-        """A dataset with the array: the slot's own, if it has no other place (overwriting is much faster), or a new one."""
-        dataset, content = self._datasets.get(name), prepared.content
-        if dataset is not None and len(dataset.places) == 1 and dataset.fits(content):
-            dataset.write(prepared)
-            return dataset
+    def _new(self, name: str, prepared: Prepared) -> Dataset:
         self._unlink(name)
         dataset = self._datasets[name] = create(
-            self._state, name, content, self._compression, self._descriptor
+            self._state, name, prepared.content, self._compression, self._descriptor
         )
         try:
             dataset.write(prepared)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from checkpointer.errors import StorageError
 from checkpointer.storage.checksums import (
     Prepared,
+    Units,
     checksum,
     digest_of,
     in_two_threads,
@@ -51,13 +52,19 @@ class Dataset(ABC):
         The parts of it that are hashed, and compared, each by itself.
     digests : list of bytes
         Those of the units of the content that it was given; empty if that is not written.
+    file_shape : tuple of int
+        Its shape in the file.
+    part_of, numbers
+        Shape and type of the array that it is a part of, and the numbers of its units there: all of it, if it is no piece.
     """
 
-    def __init__(self, content: Content, form: bytes) -> None:
+    def __init__(self, content: Content, form: bytes, units: Units | None = None) -> None:
         self.places: dict[tuple[int, str], Any] = {}
-        self.units = units_of(content.shape, content.dtype.itemsize)
+        self.units = units or units_of(content.shape, content.dtype.itemsize)
         self.digests: list[bytes] = []
-        self._form = content.shape, content.dtype
+        self.file_shape: tuple[int, ...] = file_form(content)[1]
+        self.part_of = self._form = content.form
+        self.numbers: Sequence[int] = range(self.units.count)
         self._described = form
         self._checksum = b""
         self._made: Any = None
@@ -71,22 +78,29 @@ class Dataset(ABC):
 
     def fits(self, content: Content) -> bool:
         """Whether the array can be written into this dataset."""
-        return self._form == (content.shape, content.dtype)
+        return self._form == content.form
 
     def write(self, content: Content | Prepared, only: Sequence[int] | None = None) -> None:
         """Overwrite it; given numbers of units, these ``only``: the others hold what they should."""
         prepared = Prepared.of(content)
         self.digests, self._sample = [], None
         self._write(prepared, range(self.units.count) if only is None else only)
+        self._remember(prepared)
+
+    def _remember(self, prepared: Prepared) -> None:
         self.digests = prepared.all_digests()
         if self.units.count > 1:
             self._sample = prepared.sample
         self._note(checksum(self.units.size, self._stored))
 
+    def where(self, number: int) -> tuple[Dataset, int]:
+        """The dataset that the bytes of a unit stand in, and the number of the unit there."""
+        return self, number
+
     def unchanged(self, content: Content | Prepared) -> list[int]:
         """The numbers of the units that it holds to the last bit. A sample tells of most others that it does not."""
         prepared = Prepared.of(content)
-        if not self.digests or not self.places or not self.fits(prepared.content):
+        if not self.digests or not self.places or self._form != prepared.content.form:
             return []
         numbers: Sequence[int] = range(self.units.count)
         if self._sample is not None:
@@ -120,10 +134,18 @@ class Dataset(ABC):
         DamageError
             If that is not what was written.
         """
-        self.read_units(range(self.units.count), array.reshape(-1).view(np.uint8))
+        units = self.units
+        damaged = self.read_units(range(units.count), array.reshape(-1).view(np.uint8))
+        if damaged:
+            raise DamageError(
+                f"{len(damaged)} of its {units.count} parts of {units.size} bytes, the first from byte"
+                f" {units.start(min(damaged))} of the array on, do not have the checksum that they were written with"
+                if units.count > 1
+                else "its bytes do not have the checksum that they were written with"
+            )
 
-    def read_units(self, numbers: range, row: NDArray[np.uint8]) -> None:
-        """Fill a row of bytes with these units, of which only the last may be the last of all."""
+    def read_units(self, numbers: range, row: NDArray[np.uint8]) -> list[int]:
+        """Fill a row of bytes with these units; the numbers of those that are not what was written."""
         units, origin = self.units, self.units.start(numbers.start)
         damaged: list[int] = []
 
@@ -134,13 +156,7 @@ class Dataset(ABC):
                     damaged.append(number)
 
         self._read(numbers, row, check)
-        if damaged:
-            raise DamageError(
-                f"{len(damaged)} of its {units.count} parts of {units.size} bytes, the first from byte"
-                f" {units.start(min(damaged))} of the array on, do not have the checksum that they were written with"
-                if units.count > 1
-                else "its bytes do not have the checksum that they were written with"
-            )
+        return damaged
 
     @property
     def _stored(self) -> Sequence[bytes]:
@@ -176,8 +192,10 @@ class Dataset(ABC):
 class Contiguous(Dataset):
     """A dataset whose bytes stand in the file as they are, ``offset`` bytes from its beginning."""
 
-    def __init__(self, content: Content, form: bytes, descriptor: int, offset: int) -> None:
-        super().__init__(content, form)
+    def __init__(
+        self, content: Content, form: bytes, descriptor: int, offset: int, units: Units | None = None
+    ) -> None:
+        super().__init__(content, form, units)
         self._descriptor = descriptor
         self._offset = offset
 
@@ -232,8 +250,8 @@ class Contiguous(Dataset):
 class Filtered(Dataset):
     """A dataset that HDF5 writes and reads itself: one that is compressed."""
 
-    def __init__(self, content: Content, form: bytes, dataset: Any) -> None:
-        super().__init__(content, form)
+    def __init__(self, content: Content, form: bytes, dataset: Any, units: Units | None = None) -> None:
+        super().__init__(content, form, units)
         self._dataset = dataset
 
     def _write(self, prepared: Prepared, numbers: Sequence[int]) -> None:
@@ -258,27 +276,69 @@ class Filtered(Dataset):
         pass
 
 
-def create(group: Any, name: str, content: Content, compression: str | None, descriptor: int) -> Dataset:
+def create(
+    group: Any, name: str, content: Content | Prepared, compression: str | None, descriptor: int
+) -> Dataset:
     """A new dataset in an h5py group, with room for the array; ``descriptor`` is that of the open file."""
-    import h5py
-
-    kind, shape = _file_form(content)
+    units = content.units if isinstance(content, Prepared) else None
+    content = content.content if isinstance(content, Prepared) else content
+    kind, shape = file_form(content)
     other = "" if kind == content.dtype else content.dtype.str
+    form = described(shape, kind, other)
     dataset: Dataset
     if content.nbytes and (compression is not None or not hasattr(os, "pwritev")):
         how = {"chunks": True, "compression": compression, "shuffle": True} if compression else {}
         shape = shape or (1,)
-        made = group.create_dataset(name, shape, kind, **how)
-        dataset = Filtered(content, described(shape, kind, other), made)
-        made = made.id
+        wrapped = group.create_dataset(name, shape, kind, **how)
+        made = wrapped.id
+        dataset = Filtered(content, described(shape, kind, other), wrapped, units)
     else:
         made = _contiguous(group, name, kind, shape)
-        dataset = Contiguous(content, described(shape, kind, other), descriptor, made.get_offset() or 0)
-    if other:
-        h5py.Dataset(made).attrs["dtype"] = other
+        dataset = Contiguous(content, form, descriptor, made.get_offset() or 0, units)
+    _note_type(made, other)
     dataset.noted_at(made)
     dataset.places[id(group), name] = group
     return dataset
+
+
+def new_virtual(
+    group: Any,
+    name: str,
+    kind: np.dtype[Any],
+    shape: tuple[int, ...],
+    other: str,
+    axis: int,
+    parts: Sequence[tuple[str, tuple[int, ...], tuple[int, int], int]],
+) -> Any:
+    """A virtual dataset in an h5py group, as its low-level id.
+
+    Each of its parts is the path of a dataset and its shape, and the rows along the axis: from and to where they stand
+    in the virtual dataset, and from where in the other one.
+    """
+    import h5py
+
+    how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    whole = h5py.h5s.create_simple(shape)
+    for path, its_shape, (start, stop), its_start in parts:
+        count = (*shape[:axis], stop - start, *shape[axis + 1 :])
+        there = h5py.h5s.create_simple(its_shape)
+        zeros = [0] * len(shape)
+        there.select_hyperslab((*zeros[:axis], its_start, *zeros[axis + 1 :]), count)
+        whole.select_hyperslab((*zeros[:axis], start, *zeros[axis + 1 :]), count)
+        how.set_virtual(whole, b".", path.encode(), there)
+    whole.select_all()
+    _, names = _properties()
+    made = h5py.h5d.create(group.id, name.encode(), type_of(kind), whole, dcpl=how, lcpl=names)
+    _note_type(made, other)
+    return made
+
+
+def _note_type(made: Any, other: str) -> None:
+    """Note the type that the bytes of a dataset stand for, if HDF5 has no such type."""
+    if other:
+        import h5py
+
+        h5py.Dataset(made).attrs["dtype"] = other
 
 
 def described(shape: tuple[int, ...], kind: np.dtype[Any], other: str) -> bytes:
@@ -329,7 +389,7 @@ def new_attribute(owner: Any, name: str, value: np.ndarray[Any, Any]) -> Any:
     return made
 
 
-def _file_form(content: Content) -> tuple[np.dtype[Any], tuple[int, ...]]:
+def file_form(content: Content) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """Type and shape in the file: those of the array, or rows of bytes if HDF5 has no such type."""
     if _is_known(content.dtype):
         return content.dtype, content.shape
