@@ -32,7 +32,7 @@ from checkpointer.schemes import (
     StoreAll,
     TwoLevel,
 )
-from checkpointer.storage import HDF5Storage, MemoryStorage, Storage, TieredStorage
+from checkpointer.storage import HDF5Storage, Lossy, MemoryStorage, Storage, TieredStorage
 from checkpointer.transform import transform
 from checkpointer.version import VERSION as __version__
 
@@ -45,6 +45,7 @@ __all__ = [
     "HDF5Storage",
     "HRevolve",
     "Level",
+    "Lossy",
     "MemoryStorage",
     "Mixed",
     "Multistage",

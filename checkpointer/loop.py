@@ -94,7 +94,7 @@ class Loop:
         self.steps: int | None = None
         self.signal: Any = None
         self.handles = Handles()
-        self._audit = Audit(state, step) if audit else None
+        self._audit = Audit(state, step) if audit and session.exact else None
         self.known = Known()
         self.nested = False
         self.seconds = 0.0
@@ -174,11 +174,13 @@ class Loop:
     def pullback(self, step: int, adjoint: Adjoint) -> Adjoint:
         """The adjoint of the state before ``step``, given that of the state after it."""
         taped = self._kept.pop(step, None) or self._trace_again(step)
-        if self._audit is None and self._following is not None and self._following[0] == step + 1:
-            taped.compare(step, self._following[1])
+        exact, following = self.session.exact, self._following
+        if exact and self._audit is None and following is not None and following[0] == step + 1:
+            taped.compare(step, following[1])
         self._following = step, taped.before
         if taped.kept:
-            taped.check_untouched(step)
+            if exact:
+                taped.check_untouched(step)
             self.known.note_steps()
         try:
             return taped.stretch.pullback(adjoint)
@@ -275,6 +277,11 @@ class Loop:
                 f"step {number} of the loop took another way when it was recomputed (it"
                 f" {'ended the loop' if signal is not None else 'went on'}): it depends on something that is not part of the"
                 " loop's state, such as a clock, a file or a value kept by a library"
+                + (
+                    ""
+                    if self.session.exact
+                    else ", or the snapshots, which are kept with loss, need a smaller bound"
+                )
             )
 
     def _trace_again(self, number: int) -> Taped:

@@ -1,6 +1,7 @@
 """Storage: snapshots in, snapshots out."""
 
 from checkpointer.storage.base import Session, Storage
+from checkpointer.storage.compression import Lossy
 from checkpointer.storage.hdf5 import HDF5Session, HDF5Storage
 from checkpointer.storage.hdf5_integrity import verify
 from checkpointer.storage.memory import MemorySession, MemoryStorage
@@ -13,6 +14,7 @@ __all__ = [
     "Frame",
     "HDF5Session",
     "HDF5Storage",
+    "Lossy",
     "MemorySession",
     "MemoryStorage",
     "Portable",

@@ -97,6 +97,11 @@ class Session(ABC):
         """
         return False
 
+    @property
+    def exact(self) -> bool:
+        """Whether what is loaded is what was saved, to the last bit; if not, recomputed steps differ."""
+        return True
+
     @abstractmethod
     def _save(self, key: int, snapshot: object, level: int) -> None: ...
 

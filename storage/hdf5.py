@@ -8,6 +8,7 @@ text, named after the program's variables. What has not changed since an earlier
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections.abc import Container, Mapping
@@ -21,13 +22,16 @@ from numpy.typing import NDArray
 from checkpointer.errors import ArgumentError, StorageError
 from checkpointer.storage.base import Session, Storage
 from checkpointer.storage.checksums import Prepared
-from checkpointer.storage.hdf5_datasets import DamageError, Dataset, create, new_attribute, type_of
+from checkpointer.storage.compression import Compression, Losses, Lossy, checked, require
+from checkpointer.storage.hdf5_base import DamageError, Dataset
+from checkpointer.storage.hdf5_datasets import create
 from checkpointer.storage.hdf5_files import SnapshotFile, shared_file, temporary_file
+from checkpointer.storage.hdf5_forms import new_attribute, type_of
 from checkpointer.storage.hdf5_integrity import damage, joined, manifest
 from checkpointer.storage.hdf5_pieces import Pieces
 from checkpointer.storage.portable import Content, Frame, Portable
 
-COMPRESSIONS = (None, "gzip", "lzf")
+_log = logging.getLogger("checkpointer")
 _TEXT = 200
 """Characters of a text variable that are written."""
 
@@ -46,8 +50,9 @@ class HDF5Storage(Storage):
         a path, each run of a loop has a temporary file, which is gone at the end, whatever happens.
     folder : str or path, optional
         Where the temporary file is made, instead of the system's usual place.
-    compression : "gzip" or "lzf", optional
-        Compress the arrays, without loss. It saves disk space, and takes much longer than the writing.
+    compression : "gzip", "lzf", "zstd", "blosc" or Lossy, optional
+        Compress the arrays, without loss, or within a stated bound (`Lossy`). It saves disk space, and takes much longer
+        than the writing. All but "gzip" and "lzf" need the package hdf5plugin.
 
     Raises
     ------
@@ -61,7 +66,7 @@ class HDF5Storage(Storage):
     path: str | os.PathLike[str] | None = None
     _: KW_ONLY
     folder: str | os.PathLike[str] | None = None
-    compression: str | None = None
+    compression: Compression = None
 
     def __post_init__(self) -> None:
         for name in ("path", "folder"):
@@ -70,10 +75,7 @@ class HDF5Storage(Storage):
             raise ArgumentError(
                 "HDF5Storage: path names a file that is kept and folder a place for a temporary one: give one of them"
             )
-        if self.compression not in COMPRESSIONS:
-            raise ArgumentError(
-                f'HDF5Storage: compression must be None, "gzip" or "lzf", but is {self.compression!r}'
-            )
+        checked(self.compression)
 
     def session(self) -> Session:
         """A new, empty session for one run of one loop.
@@ -81,8 +83,9 @@ class HDF5Storage(Storage):
         Raises
         ------
         StorageError
-            If the file cannot be made, or is another's; or if h5py is not installed.
+            If the file cannot be made, or is another's; or if a package that is needed is not installed.
         """
+        require(self.compression)
         if self.path is not None:
             file = shared_file(os.fspath(self.path))
         else:
@@ -107,11 +110,12 @@ def _checked_path(name: str, value: object) -> str | None:
 class HDF5Session(Session):
     """A group of a file, and what is kept in memory of its snapshots."""
 
-    def __init__(self, file: SnapshotFile, compression: str | None) -> None:
+    def __init__(self, file: SnapshotFile, compression: Compression) -> None:
         super().__init__()
         self._release = weakref.finalize(self, file.release)  # also of a loop that is never reversed
         self._file = file
         self._compression = compression
+        self._losses = Losses()
         self._slots: dict[int, _Slot] = {}
         with file.errors("begin the snapshots of a loop", 0):
             self._group = file.new_group()
@@ -119,6 +123,10 @@ class HDF5Session(Session):
 
     def copies(self, level: int = 0) -> bool:
         return True
+
+    @property
+    def exact(self) -> bool:
+        return not isinstance(self._compression, Lossy)
 
     def _save(self, key: int, snapshot: object, level: int) -> None:
         if not isinstance(snapshot, Portable):
@@ -130,7 +138,7 @@ class HDF5Session(Session):
             slot = self._slots.get(key)
             if slot is None:
                 slot = self._slots[key] = _Slot(
-                    self._group.create_group(f"slot-{key}"), self._compression, self._pieces
+                    self._group.create_group(f"slot-{key}"), self._compression, self._pieces, self._losses
                 )
             try:
                 slot.write(contents)
@@ -163,6 +171,8 @@ class HDF5Session(Session):
             self._slots[key].retire()
 
     def _close(self) -> None:
+        if self._losses.arrays or self._losses.refused:
+            _log.info("%s: %s", self._file.called, self._losses)
         for slot in self._slots.values():
             slot.age += 1
         self._slots.clear()
@@ -216,7 +226,7 @@ class _Slot:
         How many snapshots of this slot were discarded.
     """
 
-    def __init__(self, group: Any, compression: str | None, pieces: Pieces) -> None:
+    def __init__(self, group: Any, compression: Compression, pieces: Pieces, losses: Losses) -> None:
         self.arrays: list[Dataset] = []
         self.names: list[str] = []
         self.frame: Frame | None = None
@@ -225,6 +235,7 @@ class _Slot:
         self._state = group.create_group("state")
         self._compression = compression
         self._pieces = pieces
+        self._losses = losses
         self._descriptor = group.file.id.get_vfd_handle()
         self._datasets: dict[str, Dataset] = {}
         self._group = group
@@ -277,7 +288,7 @@ class _Slot:
     def _new(self, name: str, prepared: Prepared) -> Dataset:
         self._unlink(name)
         dataset = self._datasets[name] = create(
-            self._state, name, prepared.content, self._compression, self._descriptor
+            self._state, name, prepared.content, self._compression, self._descriptor, self._losses
         )
         try:
             dataset.write(prepared)

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from checkpointer.errors import StorageError
+from checkpointer.storage.compression import register
 
 FORMAT = "checkpointer snapshots"
 VERSION = 1
@@ -168,6 +169,7 @@ def shared_file(path: str) -> SnapshotFile:
 @contextmanager
 def opened_to_read(path: str) -> Iterator[Any]:
     """A file of an earlier run, or of anybody; it is not written to."""
+    register()
     try:
         file = _h5py().File(path, "r", locking="best-effort")
     except OSError as error:

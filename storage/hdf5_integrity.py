@@ -15,8 +15,8 @@ import numpy as np
 
 from checkpointer.errors import StorageError
 from checkpointer.storage.checksums import NAME, checksum, digest, unit_digests
-from checkpointer.storage.hdf5_datasets import CHECKSUM, described
 from checkpointer.storage.hdf5_files import FORMAT, VERSION, opened_to_read
+from checkpointer.storage.hdf5_forms import CHECKSUM, described
 
 ADVICE = (
     "Something else wrote to the file, it was cut off, or its disk fails: run the program again, with the file on another"

@@ -15,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkpointer.storage.checksums import Prepared, runs
-from checkpointer.storage.hdf5_datasets import Dataset, create, described, file_form, new_virtual
+from checkpointer.storage.compression import Compression, Lossy
+from checkpointer.storage.hdf5_base import Check, Dataset
+from checkpointer.storage.hdf5_datasets import create
+from checkpointer.storage.hdf5_forms import file_form, form_of, new_virtual
 from checkpointer.storage.portable import Content
 
 Place = tuple[Dataset, int]
@@ -80,7 +83,7 @@ class Patchwork(Dataset):
     def _write(self, prepared: Prepared, numbers: Sequence[int]) -> None:
         raise AssertionError("a virtual dataset was to be overwritten")
 
-    def _read(self, numbers: range, row: NDArray[np.uint8], check: Any) -> None:
+    def _read(self, numbers: range, row: NDArray[np.uint8], check: Check) -> None:
         raise AssertionError("a virtual dataset was to be read as a whole")
 
 
@@ -98,7 +101,7 @@ class Pieces:
         What was written last under each name.
     """
 
-    def __init__(self, group: Any, compression: str | None) -> None:
+    def __init__(self, group: Any, compression: Compression) -> None:
         self.latest: dict[str, Dataset] = {}
         self._session = group
         self._compression = compression
@@ -127,7 +130,7 @@ class Pieces:
         ``same`` are the numbers of those that the latest dataset of this name holds. None if the array is better written as
         a whole.
         """
-        if not same or not self._shared:
+        if not same or isinstance(self._compression, Lossy):  # whose bound belongs to a whole array
             return None
         found: list[Place | None] = [None] * prepared.units.count
         for number in same:
@@ -157,7 +160,7 @@ class Pieces:
         """The virtual dataset of these units, in a group."""
         content = prepared.content
         kind, shape = file_form(content)
-        other = "" if kind == content.dtype else content.dtype.str
+        form, other = form_of(content, kind, shape)
         units = prepared.units
 
         def rows(numbers: range) -> tuple[int, int]:
@@ -173,7 +176,7 @@ class Pieces:
             for source, here, there in _runs(where)
         ]
         made = new_virtual(state, name, kind, shape, other, units.axis, parts)
-        dataset = Patchwork(content, described(shape, kind, other), where, self.drop)
+        dataset = Patchwork(content, form, where, self.drop)
         dataset.noted_at(made)
         dataset.places[id(state), name] = state
         dataset.take(prepared)
@@ -186,10 +189,6 @@ class Pieces:
             if not self._users[source]:
                 del self._users[source]
                 source.unlink(self._pieces(), self._names.pop(source))
-
-    @property
-    def _shared(self) -> bool:
-        return True
 
     def _pieces(self) -> Any:
         if self._group is None:

@@ -696,7 +696,10 @@ def test_it_is_a_value():
             {"path": "a", "folder": "b"},
             "HDF5Storage: path names a file that is kept and folder a place for a temporary one",
         ),
-        ({"compression": "zip"}, 'HDF5Storage: compression must be None, "gzip" or "lzf", but is \'zip\''),
+        (
+            {"compression": "zip"},
+            'HDF5Storage: compression must be None, "gzip", "lzf", "zstd", "blosc", or Lossy(...), but is \'zip\'',
+        ),
     ],
 )
 def test_arguments_are_refused_at_the_call(arguments, expected):

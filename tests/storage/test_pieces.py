@@ -270,8 +270,8 @@ def history(tmp_path, monkeypatch):
 
 
 def test_a_history_is_stored_about_twice(history, path):
-    """40 MB, as it was before the loop and as the loop wrote it, with 50 snapshots."""
-    start = np.linspace(0, 1, 50_000)
+    """20 MB, as it was before the loop and as the loop wrote it, with 50 snapshots."""
+    start = np.linspace(0, 1, 25_000)
     value, gradient = value_and_grad(history)(start, Revolve(50))
     found = value_and_grad(history)(start, Revolve(50), HDF5Storage(path))
     assert found[0] == value
