@@ -388,6 +388,8 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     loop.constants = _numbers(around, varied)
     around.replace(plain)
     loop.handles.look_for(around)
+    if not loop.session.exact:  # what the reverse sweep leaves is not quite what stood there before the loop
+        tape.entries.append(ContentRestored(_copied(around)))
     try:
         with not_recording(), loop.clocked():
             forward(loop)
@@ -424,6 +426,11 @@ def _check_unwatched(unwatched: list[tuple[Any, Any]]) -> None:
                 " something that the tape does not watch, such as a library",
                 "copy it when it is made: u = np.array(library.make(n))",
             )
+
+
+def _copied(around: Survey) -> list[tuple[Any, Any]]:
+    """The arrays of a state that can be written to, with copies of them."""
+    return [(root, root.copy()) for root in around.roots.values() if root.flags.writeable]
 
 
 def _nothing_ran(loop: Loop, adjoint: Adjoint) -> Adjoint:
