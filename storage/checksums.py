@@ -9,6 +9,7 @@ known of a unit need not be found out again. XXH3-128 is no protection against f
 from __future__ import annotations
 
 import os
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -35,8 +36,6 @@ _GROUP_BYTES = 1 << 20
 """Bytes that are hashed and then written, or read and then hashed: they fit into a cache."""
 _FOR_TWO = 1 << 21
 """Bytes from which on two threads are faster than one."""
-_WORDS = 4
-"""Words of eight bytes in each unit that are compared first."""
 
 
 # --- units ------------------------------------------------------------------------------------------------------------
@@ -198,16 +197,22 @@ class Prepared:
     def group(self, numbers: range) -> list[memoryview]:
         """The bytes of some units, and their digests are taken."""
         units, known = self.units, self.digests
-        views = self.views(units.start(numbers.start), units.start(numbers.stop))
-        if len(views) == 1:
-            size, view = units.size, views[0]
+        if len(self._rows) == 1:
+            size, view = (
+                units.size,
+                self._rows[0].data[units.start(numbers.start) : units.start(numbers.stop)],
+            )
             for place, number in enumerate(numbers):
                 if known[number] is None:
                     known[number] = digest_of(view[place * size : (place + 1) * size])
-        else:
-            for number in numbers:
-                self.digest(number)
-        return views
+            return [view]
+        found = []
+        for number in numbers:
+            views = self.views(units.start(number), units.start(number + 1))
+            if known[number] is None:
+                known[number] = digest(views)
+            found += views
+        return found
 
     def find_digests(self, numbers: Sequence[int]) -> None:
         """Take the digests of these units."""
@@ -226,43 +231,25 @@ class Prepared:
 
     @cached_property
     def sample(self) -> NDArray[np.uint64]:
-        """Some words of each unit, one after another: where one differs from that of another content, the unit does."""
-        places = _sampled(self.units)
+        """A word of each unit: where it is another one than in another content, the unit is."""
+        words = _sampled(self.units)
         if len(self._rows) == 1:
-            return _words(self._rows[0], places)
-        ends = np.searchsorted(places, self._starts)
-        return np.concatenate(
-            [
-                _words(row, places[first:last] - start)
-                for row, start, first, last in zip(self._rows, self._starts, ends, ends[1:], strict=False)
-                if first < last
-            ]
-        )
+            row = self._rows[0]
+            return np.asarray(row[: row.size // 8 * 8].view(np.uint64)[words])
+        return np.array([self._word(8 * word) for word in words.tolist()], np.uint64)
+
+    def _word(self, place: int) -> int:
+        """The word at a byte, or before the end of its piece."""
+        number = bisect_right(self._starts, place) - 1
+        row, start = self._rows[number], place - self._starts[number]
+        return int.from_bytes(row.data[max(0, min(start, row.size - 8)) :][:8], sys.byteorder)
 
 
 @lru_cache(maxsize=64)
 def _sampled(units: Units) -> NDArray[np.int64]:
-    """The bytes of an array at which the words of its sample lie."""
-    within = (2 * np.arange(_WORDS) + 1) * units.size // (2 * _WORDS)
-    starts = np.arange(units.count)[:, None] * units.size
-    return np.asarray((starts + within).clip(max=units.nbytes - 8).ravel())
-
-
-def _words(row: NDArray[np.uint8], places: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """The aligned words of a row at these bytes, or before them."""
-    count = row.size // 8
-    if not count:
-        return np.zeros(places.size, np.uint64)
-    found: NDArray[np.uint64] = row[: count * 8].view(np.uint64).take(places >> 3, mode="clip")
-    return found
-
-
-def units_alike(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> list[int]:
-    """The numbers of the units of which two samples do not tell that they differ."""
-    same = one == other
-    if not same.any():
-        return []
-    return [int(number) for number in np.flatnonzero(same.reshape(-1, _WORDS).all(axis=1))]
+    """The numbers of the words in an array that are its sample: about the middle of each unit."""
+    ends = np.minimum((np.arange(units.count) + 1) * units.size, units.nbytes)
+    return np.asarray((np.arange(units.count) * units.size + ends) // 16)
 
 
 # --- two threads ------------------------------------------------------------------------------------------------------

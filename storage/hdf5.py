@@ -3,7 +3,9 @@
 In the file, each session has a group ``loop-1``, ``loop-2``, and so on. In it, each slot of the schedule has a group
 ``slot-0``, ... with the attributes ``step``, ``written`` (the time, UTC) and ``standing``: a snapshot that was discarded
 stays readable until the slot is used again. Its subgroup ``state`` has a dataset for each array, and for each number and
-text, named after the program's variables. What has not changed since an earlier snapshot is a hard link to its dataset.
+text, named after the program's variables. What has not changed since an earlier snapshot is a hard link to its dataset, or
+put together of parts (`checkpointer.storage.hdf5_pieces`). Everything has checksums (`checkpointer.storage.hdf5_integrity`).
+docs/storage.md describes the file.
 """
 
 from __future__ import annotations
@@ -144,7 +146,7 @@ class HDF5Session(Session):
                 slot.write(contents)
                 slot.stamp(-1 if snapshot.step is None else snapshot.step)
             except BaseException:
-                slot.give_up()
+                self._slots.pop(key).give_up()
                 raise
             self._file.settle()
         slot.frame = snapshot.emptied()
@@ -242,7 +244,6 @@ class _Slot:
         self._written = b""
         self._attributes: dict[str, Any] = {}
         self._joined: bytes | None = None
-        self._seal(standing=False)
 
     def write(self, contents: Mapping[str, Content]) -> None:
         """Let the group have these arrays; what of them stands in the file already is not written again."""
@@ -315,11 +316,12 @@ class _Slot:
         self._seal(standing=False)
 
     def give_up(self) -> None:
-        """A snapshot could not be written: nothing is left of it, if the disk still allows that."""
+        """A snapshot could not be written: nothing is left of its slot, if the disk still allows that."""
+        self.age += 1
         try:
             for name in list(self._datasets):
                 self._unlink(name)
-            self._seal(standing=False)
+            self._group.parent.id.unlink(self._group.name.rpartition("/")[2].encode())
         except (OSError, RuntimeError):
             pass  # the error that led here says more
 

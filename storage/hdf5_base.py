@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkpointer.errors import StorageError
-from checkpointer.storage.checksums import Prepared, Units, checksum, digest_of, units_alike, units_of
+from checkpointer.storage.checksums import Prepared, Units, checksum, digest_of, units_of
 from checkpointer.storage.hdf5_forms import (
     CHECKSUM,
     CHECKSUM_BYTES,
@@ -94,7 +94,7 @@ class Dataset(ABC):
             return []
         numbers: Sequence[int] = range(self.units.count)
         if self._sample is not None:
-            numbers = units_alike(prepared.sample, self._sample)
+            numbers = np.flatnonzero(prepared.sample == self._sample).tolist()
         prepared.find_digests(numbers)
         return [number for number in numbers if prepared.digests[number] == self.digests[number]]
 
