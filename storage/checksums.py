@@ -128,6 +128,20 @@ def checksum(size: int, digests: Sequence[bytes]) -> bytes:
     return f"{NAME}/{size}:{whole.hex()}".encode()
 
 
+def unit_bytes(noted: bytes) -> int:
+    """The bytes of a unit, as a checksum in a file says.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    method, _, digits = noted.decode("ascii", "replace").partition(":")
+    if not method.startswith(f"{NAME}/") or len(digits) != 2 * DIGEST_BYTES:
+        raise ValueError(f"its checksum reads {noted!r}")
+    return int(method.removeprefix(f"{NAME}/"))
+
+
 def unit_digests(whole: Any, size: int) -> list[bytes]:
     """The digests of the units of so many bytes of a buffer."""
     view = memoryview(whole)

@@ -134,7 +134,7 @@ class HDF5Session(Session):
         if not isinstance(snapshot, Portable):
             raise StorageError(f"HDF5Storage keeps snapshots of loops only, not {snapshot!r}")
         self._file.check()
-        contents = _named(snapshot)
+        contents = named(snapshot)
         size = sum(content.nbytes for content in contents.values())
         with self._file.errors("save a snapshot", size):
             slot = self._slots.get(key)
@@ -182,7 +182,7 @@ class HDF5Session(Session):
         self._release()
 
 
-def _named(snapshot: Portable) -> dict[str, Content]:
+def named(snapshot: Portable) -> dict[str, Content]:
     """The arrays of a snapshot, in order, by names that differ and are valid in HDF5; then its numbers and texts."""
     contents: dict[str, Content] = {}
     for content in snapshot.arrays():
@@ -241,7 +241,7 @@ class _Slot:
         self._descriptor = group.file.id.get_vfd_handle()
         self._datasets: dict[str, Dataset] = {}
         self._group = group
-        self._written = b""
+        self._written = np.bytes_()
         self._attributes: dict[str, Any] = {}
         self._joined: bytes | None = None
 
@@ -328,7 +328,7 @@ class _Slot:
     def _seal(self, *, standing: bool) -> None:
         """Write the attributes, and the manifest over them and the datasets."""
         if standing or not self._written:
-            self._written = _now()
+            self._written = now()
         names = joined(list(self._datasets))
         if names != self._joined:
             if self._joined is not None:
@@ -339,7 +339,7 @@ class _Slot:
         self._set("step", np.array(self.step, np.int64))
         self._set("written", np.array(self._written))
         self._set("standing", np.array(standing))
-        self._set("manifest", np.array(manifest(self.step, self._written, standing, names, datasets)))
+        self._set("manifest", np.array(manifest(self.step, bytes(self._written), standing, names, datasets)))
 
     def _set(self, name: str, value: NDArray[Any]) -> None:
         """Overwrite an attribute with a value of the same type."""
@@ -350,5 +350,6 @@ class _Slot:
             known.write(value, type_of(value.dtype))
 
 
-def _now() -> bytes:
-    return datetime.now(UTC).isoformat(timespec="microseconds").encode()
+def now() -> np.bytes_:
+    """The time, for people who look into a file."""
+    return np.bytes_(datetime.now(UTC).isoformat(timespec="microseconds"))

@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkpointer.errors import StorageError
-from checkpointer.storage.checksums import Prepared, Units, checksum, digest_of, units_of
+from checkpointer.storage.checksums import (
+    Prepared,
+    Units,
+    checksum,
+    digest_of,
+    unit_bytes,
+    unit_digests,
+    units_of,
+)
 from checkpointer.storage.hdf5_forms import (
     CHECKSUM,
     CHECKSUM_BYTES,
@@ -123,8 +131,11 @@ class Dataset(ABC):
         DamageError
             If that is not what was written.
         """
-        units = self.units
-        damaged = self.read_units(range(units.count), array.reshape(-1).view(np.uint8))
+        units, row = self.units, array.reshape(-1).view(np.uint8)
+        if not self.digests:
+            self._read_first(row)
+            return
+        damaged = self.read_units(range(units.count), row)
         if damaged:
             raise DamageError(
                 f"{len(damaged)} of its {units.count} parts of {units.size} bytes, the first from byte"
@@ -132,6 +143,35 @@ class Dataset(ABC):
                 if units.count > 1
                 else "its bytes do not have the checksum that they were written with"
             )
+
+    def loaded(self) -> NDArray[Any]:
+        """A new array with the content."""
+        shape, kind = self._form
+        array = np.empty(shape, kind)
+        self.read(array)
+        return array
+
+    def direct(self) -> list[tuple[int, int]]:
+        """Where in the file `write` puts bytes without HDF5, and how many."""
+        return []
+
+    def found(self, noted: bytes) -> None:
+        """An earlier process has written it, and has noted this checksum."""
+        self._checksum = noted
+        size = unit_bytes(noted)
+        if size != self.units.size:
+            rows = max(1, size * self.units.rows // max(1, self.units.size))
+            self.units = Units(
+                self.units.axis, rows, size, self.units.nbytes, -(-self.units.nbytes // max(1, size))
+            )
+
+    def _read_first(self, row: NDArray[np.uint8]) -> None:
+        """Read what an earlier process has written: of the units, only the checksum of all digests is known."""
+        self._read(range(self.units.count), row, lambda group: None)
+        digests = unit_digests(row, self.units.size)
+        if checksum(self.units.size, digests) != self._checksum:
+            raise DamageError("its bytes do not have the checksum that they were written with")
+        self.digests = digests
 
     def read_units(self, numbers: range, row: NDArray[np.uint8]) -> list[int]:
         """Fill a row of bytes with these units; the numbers of those that are not what was written."""

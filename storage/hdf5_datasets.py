@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from checkpointer.storage.checksums import Prepared, Units, in_two_threads
 from checkpointer.storage.compression import SMALLEST, Compression, Losses, Lossy, lossless
 from checkpointer.storage.hdf5_base import Check, DamageError, Dataset
-from checkpointer.storage.hdf5_filtered import new_approximate, new_filtered
-from checkpointer.storage.hdf5_forms import file_form, form_of, new_contiguous, note_type
+from checkpointer.storage.hdf5_filtered import Filtered, new_approximate, new_filtered
+from checkpointer.storage.hdf5_forms import CHECKSUM, described, file_form, form_of, new_contiguous, note_type
 from checkpointer.storage.portable import Content
+
+__all__ = ["Contiguous", "DamageError", "Dataset", "create", "opened"]
 
 _AT_ONCE = 512
 """Pieces in one call of the system, which allows 1024 at least on Linux and macOS."""
@@ -80,6 +82,9 @@ class Contiguous(Dataset):
             offset += count
             rest = rest[count:]
 
+    def direct(self) -> list[tuple[int, int]]:
+        return [(self._offset, self.units.nbytes)]
+
     def give_up(self) -> None:
         if os.fstat(self._descriptor).st_size <= self._offset + self.units.nbytes:
             os.ftruncate(self._descriptor, self._offset)
@@ -116,6 +121,34 @@ def create(
     return dataset
 
 
+def opened(group: Any, name: str, descriptor: int) -> Dataset:
+    """A dataset of an earlier process, which is verified when it is read.
+
+    Raises
+    ------
+    DamageError
+        If it has no checksum.
+    """
+    found = group[name]
+    kind = np.dtype(found.attrs.get("dtype", found.dtype))
+    shape = found.shape if kind == found.dtype else found.shape[:-1]
+    content = Content(name, shape, kind, (np.broadcast_to(np.empty((), kind), shape),))
+    form = described(found.shape, found.dtype, found.attrs.get("dtype", ""))
+    dataset: Dataset
+    if found.chunks is None and not found.is_virtual:
+        dataset = Contiguous(content, form, descriptor, found.id.get_offset() or 0)
+    else:
+        dataset = Filtered(content, form, found)
+    try:
+        dataset.found(bytes(found.attrs[CHECKSUM]))
+    except (KeyError, ValueError) as error:
+        raise DamageError(f"{name} has no checksum ({error})") from error
+    dataset.places[id(group), name] = group
+    return dataset
+
+
 def _compressed(content: Content, compression: Compression) -> bool:
-    """Whether it is worth while: a few bytes beside arrays with loss are not."""
-    return compression is not None and not (isinstance(compression, Lossy) and content.nbytes < SMALLEST)
+    """Whether it is worth while: a single number is not, nor are a few bytes beside arrays with loss."""
+    if compression is None or not content.shape:
+        return False
+    return not isinstance(compression, Lossy) or content.nbytes >= SMALLEST

@@ -133,7 +133,7 @@ class SnapshotFile:
 
 def temporary_file(folder: str | None) -> SnapshotFile:
     """A new file that nobody else can find."""
-    h5py = _h5py()
+    h5py = h5py_module()
     folder = tempfile.gettempdir() if folder is None else folder
     try:
         descriptor, path = tempfile.mkstemp(".h5", "checkpointer-", folder)
@@ -152,7 +152,7 @@ def temporary_file(folder: str | None) -> SnapshotFile:
 
 def shared_file(path: str) -> SnapshotFile:
     """The file that the user named: new, or made by an earlier loop of this process."""
-    h5py = _h5py()
+    h5py = h5py_module()
     path = os.path.realpath(path)
     with _lock:
         opened = _open.get(path)
@@ -171,7 +171,7 @@ def opened_to_read(path: str) -> Iterator[Any]:
     """A file of an earlier run, or of anybody; it is not written to."""
     register()
     try:
-        file = _h5py().File(path, "r", locking="best-effort")
+        file = h5py_module().File(path, "r", locking="best-effort")
     except OSError as error:
         number = _number(error)
         if number in (errno.EAGAIN, errno.ENOENT, errno.EISDIR, errno.EACCES, errno.EPERM):
@@ -299,7 +299,8 @@ def _remove(path: str) -> None:
         pass
 
 
-def _h5py() -> Any:
+def h5py_module() -> Any:
+    """The module h5py, imported when it is needed."""
     try:
         import h5py
     except ImportError as error:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from checkpointer.errors import StorageError
-from checkpointer.storage.checksums import NAME, checksum, digest, unit_digests
+from checkpointer.storage.checksums import NAME, checksum, digest, unit_bytes, unit_digests
 from checkpointer.storage.hdf5_files import FORMAT, VERSION, opened_to_read
 from checkpointer.storage.hdf5_forms import CHECKSUM, described
 
@@ -121,7 +121,7 @@ def _verify_slot(where: str, group: Any) -> None:
         if name not in state:
             raise damage(where, step, name, "it is missing")
         try:
-            found[name] = _verify_dataset(state[name])
+            found[name] = verify_dataset(state[name])
         except (ValueError, KeyError, OSError, RuntimeError, TypeError, MemoryError) as error:
             raise damage(where, step, name, error) from error
     for name in state:
@@ -134,10 +134,16 @@ def _verify_slot(where: str, group: Any) -> None:
         )
 
 
-def _verify_dataset(dataset: Any) -> bytes:
-    """What `Dataset.described` says of it, if its content has its checksum."""
+def verify_dataset(dataset: Any) -> bytes:
+    """What `Dataset.described` says of an h5py dataset, if its content has the checksum beside it.
+
+    Raises
+    ------
+    ValueError
+        If not. Of a damaged file h5py raises other errors, too.
+    """
     noted = bytes(dataset.attrs[CHECKSUM])
-    size = int(noted.split(b":")[0].removeprefix(f"{NAME}/".encode()))
+    size = unit_bytes(noted)
     content = np.empty(dataset.shape, dataset.dtype)
     if content.nbytes:
         dataset.read_direct(content)

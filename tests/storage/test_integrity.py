@@ -18,7 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from test_hdf5 import Arrays, same
 
 from checkpointer.errors import StorageError
-from checkpointer.storage import Content, HDF5Storage, checksums, verify
+from checkpointer.storage import Content, HDF5Storage, Lossy, checksums, verify
+from checkpointer.storage.hdf5_datasets import opened
 from checkpointer.storage.hdf5_integrity import verify_slot
 
 RNG = np.random.default_rng(0)
@@ -361,3 +362,29 @@ def test_very_many_names(path):
 def test_docstring_examples():
     failed, tried = doctest.testmod(importlib.import_module("checkpointer.storage.hdf5_integrity"))
     assert (failed, tried > 0) == (0, True)
+
+
+# --- datasets of an earlier process -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compression", [None, "gzip", Lossy(absolute=1e-3)], ids=repr)
+def test_datasets_that_are_opened_again(path, compression):
+    arrays = TYPES | {"u": RNG.normal(size=(300, 1000)), "c": RNG.normal(size=3000) * 1j}
+    with HDF5Storage(path, compression=compression).session() as session:
+        session.save(0, Arrays(1, **arrays))
+        saved = session.load(0)
+    with h5py.File(path, "r+") as file:
+        state, descriptor = file["loop-1/slot-0/state"], file.id.get_vfd_handle()
+        for name, array in saved.items():
+            again = opened(state, name, descriptor)
+            assert same(again.loaded(), array), name
+            assert again.holds(Content(name, array.shape, array.dtype, (np.ascontiguousarray(array),)))
+            (*_, (start, size)) = again.direct() or [(None, array.nbytes)]
+            assert size == array.nbytes
+            if start is not None and size:
+                os.pwrite(descriptor, b"\xa5", start)
+                with pytest.raises(StorageError, match="its bytes do not have the checksum"):
+                    opened(state, name, descriptor).loaded()
+        del state["u"].attrs["checksum"]
+        with pytest.raises(StorageError, match="u has no checksum"):
+            opened(state, "u", descriptor)
