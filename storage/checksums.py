@@ -317,9 +317,17 @@ def in_two_threads(job: Callable[[range], object], groups: Sequence[range], nbyt
     try:
         work(groups[:half])
     finally:
-        error = end()  # it must not go on when this has ended
+        error = _waited(end)  # it must not go on when this has ended
     if error is not None:
         raise error
+
+
+def _waited(end: Callable[[], BaseException | None]) -> BaseException | None:
+    try:
+        return end()
+    except KeyboardInterrupt:
+        end()
+        raise
 
 
 def _ready() -> _Helper | None:

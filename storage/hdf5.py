@@ -271,8 +271,8 @@ class _Slot:
         if found is not None:
             where = self._pieces.assemble(name, prepared, found)
             self._unlink(name)
-            dataset = self._datasets[name] = self._pieces.put_together(self._state, name, prepared, where)
-            return dataset
+            self._datasets[name] = self._pieces.put_together(self._state, name, prepared, where)
+            return self._datasets[name]
         if own is not None and free:
             known = set(same) if own is last else ()
             own.write(prepared, [number for number in range(prepared.units.count) if number not in known])

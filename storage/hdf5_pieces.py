@@ -175,7 +175,11 @@ class Pieces:
             )
             for source, here, there in _runs(where)
         ]
-        made = new_virtual(state, name, kind, shape, other, units.axis, parts)
+        try:
+            made = new_virtual(state, name, kind, shape, other, units.axis, parts)
+        except BaseException:
+            self.drop(_sources(where))
+            raise
         dataset = Patchwork(content, form, where, self.drop)
         dataset.noted_at(made)
         dataset.places[id(state), name] = state

@@ -1,6 +1,9 @@
 """Gradients from snapshots that were compressed with a bounded error."""
 
+import importlib.util
+import sys
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from checkpointer import (
     StoreAll,
     TieredStorage,
     grad,
+    install_import_hook,
     value_and_grad,
 )
 
@@ -62,9 +66,21 @@ INPUTS = [np.sin(np.linspace(0, 6, 600)), np.random.default_rng(0).normal(size=6
 BOUNDS = [1e-2, 1e-4, 1e-6, 1e-8]
 
 
-@pytest.fixture
-def program(load):
-    return load(PROGRAM)
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """The program with and without the import hook, loaded once."""
+    name = "program_with_loss"
+    path = tmp_path_factory.mktemp("program") / f"{name}.py"
+    path.write_text(PROGRAM)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(path.parent)
+        with install_import_hook(name):
+            rewritten = importlib.import_module(name)
+        spec = importlib.util.spec_from_file_location(f"{name}_plain", path)
+        plain = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(plain)
+        yield SimpleNamespace(rewritten=rewritten, plain=plain)
+        del sys.modules[name], sys.modules[spec.name]
 
 
 def storage(bound):

@@ -4,7 +4,6 @@ import importlib
 import os
 import random
 import sys
-import textwrap
 from pathlib import Path
 
 import h5py
@@ -260,13 +259,16 @@ def history(start, scheme, storage=None, steps=100):
 """
 
 
-@pytest.fixture
-def history(tmp_path, monkeypatch):
-    (tmp_path / "program_with_history.py").write_text(textwrap.dedent(HISTORY))
-    monkeypatch.syspath_prepend(tmp_path)
-    with install_import_hook("program_with_history"):
-        yield importlib.import_module("program_with_history").history
-    del sys.modules["program_with_history"]
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    """The program, rewritten, loaded once."""
+    path = tmp_path_factory.mktemp("program") / "program_with_history.py"
+    path.write_text(HISTORY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(path.parent)
+        with install_import_hook("program_with_history"):
+            yield importlib.import_module("program_with_history").history
+        del sys.modules["program_with_history"]
 
 
 def test_a_history_is_stored_about_twice(history, path):
