@@ -20,7 +20,15 @@ from checkpointer.storage.checksums import Prepared, Units, in_two_threads
 from checkpointer.storage.compression import SMALLEST, Compression, Losses, Lossy, lossless
 from checkpointer.storage.hdf5_base import Check, DamageError, Dataset
 from checkpointer.storage.hdf5_filtered import Filtered, new_approximate, new_filtered
-from checkpointer.storage.hdf5_forms import CHECKSUM, described, file_form, form_of, new_contiguous, note_type
+from checkpointer.storage.hdf5_forms import (
+    CHECKSUM,
+    described,
+    file_form,
+    form_of,
+    new_contiguous,
+    note_type,
+    noted_type,
+)
 from checkpointer.storage.portable import Content
 
 __all__ = ["Contiguous", "DamageError", "Dataset", "create", "opened"]
@@ -130,10 +138,10 @@ def opened(group: Any, name: str, descriptor: int) -> Dataset:
         If it has no checksum.
     """
     found = group[name]
-    kind = np.dtype(found.attrs.get("dtype", found.dtype))
+    kind = np.dtype(noted_type(found) or found.dtype)
     shape = found.shape if kind == found.dtype else found.shape[:-1]
     content = Content(name, shape, kind, (np.broadcast_to(np.empty((), kind), shape),))
-    form = described(found.shape, found.dtype, found.attrs.get("dtype", ""))
+    form = described(found.shape, found.dtype, noted_type(found))
     dataset: Dataset
     if found.chunks is None and not found.is_virtual:
         dataset = Contiguous(content, form, descriptor, found.id.get_offset() or 0)

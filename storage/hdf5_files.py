@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from checkpointer.errors import StorageError
 from checkpointer.storage.compression import register
 
@@ -185,6 +187,11 @@ def opened_to_read(path: str) -> Iterator[Any]:
         yield file
 
 
+def in_use(path: str) -> bool:
+    """Whether a loop of this process has the file open."""
+    return os.path.realpath(path) in _open
+
+
 def _first(h5py: Any, path: str) -> Any:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -215,7 +222,9 @@ def _new(h5py: Any, path: str) -> Any:
     """Make an HDF5 file of an empty one of this process."""
     try:
         file = h5py.File(path, "w", libver="v108", locking="best-effort", rdcc_nbytes=0)
-        file.attrs["format"] = FORMAT
+        file.attrs["format"] = np.bytes_(
+            FORMAT
+        )  # a text of any length would stand where HDF5 has no checksums
         file.attrs["version"] = VERSION
         file.flush()
     except OSError as error:
@@ -227,7 +236,7 @@ def _refusal(h5py: Any, path: str) -> StorageError:
     """Why a file that exists is left alone."""
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
-            ours = file.attrs.get("format") == FORMAT
+            ours = file.attrs.get("format") == FORMAT.encode()
     except OSError as error:
         if _number(error) in (errno.EAGAIN, errno.EACCES) and os.access(path, os.R_OK):
             return StorageError(

@@ -51,7 +51,12 @@ def note_type(made: Any, other: str) -> None:
     if other:
         import h5py
 
-        h5py.Dataset(made).attrs["dtype"] = other
+        h5py.Dataset(made).attrs["dtype"] = np.bytes_(other)
+
+
+def noted_type(dataset: Any) -> str:
+    """The type that the bytes of an h5py dataset stand for, if it is noted."""
+    return bytes(dataset.attrs.get("dtype", b"")).decode()
 
 
 def described(shape: tuple[int, ...], kind: np.dtype[Any], other: str) -> bytes:

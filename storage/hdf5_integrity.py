@@ -7,7 +7,10 @@ no checksum of its own.
 
 from __future__ import annotations
 
+import mmap
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,13 +18,25 @@ import numpy as np
 
 from checkpointer.errors import StorageError
 from checkpointer.storage.checksums import NAME, checksum, digest, unit_bytes, unit_digests
-from checkpointer.storage.hdf5_files import FORMAT, VERSION, opened_to_read
-from checkpointer.storage.hdf5_forms import CHECKSUM, described
+from checkpointer.storage.hdf5_files import FORMAT, VERSION, in_use, opened_to_read
+from checkpointer.storage.hdf5_forms import CHECKSUM, described, noted_type
 
 ADVICE = (
     "Something else wrote to the file, it was cut off, or its disk fails: run the program again, with the file on another"
     " disk if this happens twice"
 )
+
+_FOUND = 3
+_PROGRAM = f"""
+import sys
+from checkpointer.errors import StorageError
+from checkpointer.storage.hdf5_integrity import verify_here
+try:
+    verify_here(sys.argv[1])
+except StorageError as error:
+    print(error)
+    sys.exit({_FOUND})
+"""
 
 
 def manifest(step: int, written: bytes, standing: bool, names: bytes, datasets: Mapping[str, bytes]) -> bytes:
@@ -63,7 +78,15 @@ def verify(path: str | os.PathLike[str]) -> None:
     ...     pass
     >>> verify(path)
     """
-    path = os.fspath(path)
+    path = os.path.abspath(path)
+    if has_maps(path) and not in_use(path):
+        _verify_apart(path)
+    else:
+        verify_here(path)
+
+
+def verify_here(path: str) -> None:
+    """The same, in this process. HDF5 may crash in it, if what a virtual dataset is put together of is damaged."""
     with opened_to_read(path) as file:
         try:
             _verify_file(path, file)
@@ -73,8 +96,35 @@ def verify(path: str | os.PathLike[str]) -> None:
             raise StorageError(f"{path} is damaged: HDF5 cannot read it ({error}). {ADVICE}") from error
 
 
+def has_maps(path: str) -> bool:
+    """Whether there are virtual datasets in a file: HDF5 keeps their maps in a heap, part of which has no checksum."""
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(b"GCOL") >= 0
+    except (OSError, ValueError):
+        return False  # there is none, or it is empty
+
+
+def _verify_apart(path: str) -> None:
+    """The same, in a process of its own."""
+    places = os.pathsep.join(place for place in sys.path if place)
+    ended = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, path],
+        env=os.environ | {"PYTHONPATH": places},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode == _FOUND:
+        raise StorageError(ended.stdout.strip())
+    if ended.returncode < 0:
+        raise StorageError(f"{path} is damaged: HDF5 crashes when it reads it. {ADVICE}")
+    if ended.returncode:
+        raise StorageError(f"cannot verify {path} in a process of its own: {ended.stderr.strip()}")
+
+
 def _verify_file(path: str, file: Any) -> None:
-    if file.attrs.get("format") != FORMAT:
+    if file.attrs.get("format") != FORMAT.encode():
         raise StorageError(
             f"{path} was not written by checkpointer, or is damaged: it does not say '{FORMAT}'"
         )
@@ -95,7 +145,8 @@ def verify_slot(group: Any) -> None:
     Parameters
     ----------
     group : h5py.Group
-        Such as ``file["loop-1/slot-0"]``.
+        Such as ``file["loop-1/slot-0"]``. If it has virtual datasets and their maps are damaged, HDF5 itself may crash;
+        `verify` sees to that.
 
     Raises
     ------
@@ -149,4 +200,4 @@ def verify_dataset(dataset: Any) -> bytes:
         dataset.read_direct(content)
     if checksum(size, unit_digests(content.reshape(-1).view(np.uint8), size)) != noted:
         raise ValueError("its bytes do not have the checksum that they were written with")
-    return described(dataset.shape, dataset.dtype, dataset.attrs.get("dtype", "")) + noted
+    return described(dataset.shape, dataset.dtype, noted_type(dataset)) + noted

@@ -131,7 +131,7 @@ def test_complex_numbers_are_within_the_bound(path, dtype):
     with h5py.File(path) as file:
         data = file["loop-1/slot-0/state/u"]
         assert data.shape == (40, 100, 2)
-        assert data.attrs["dtype"] == u.dtype.str
+        assert data.attrs["dtype"] == u.dtype.str.encode()
     verify(path)
 
 

@@ -170,7 +170,7 @@ def test_a_file_can_be_read_by_anyone(path):
     assert same(state["u"], -u)
     assert list(state["times"]) == [0.25, 0.5]
     with h5py.File(path) as file:
-        assert file.attrs["format"] == "checkpointer snapshots"
+        assert file.attrs["format"] == b"checkpointer snapshots"
 
 
 def test_names_are_made_valid_and_different(path):

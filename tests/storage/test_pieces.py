@@ -16,7 +16,8 @@ from test_hdf5 import Arrays, same
 
 from checkpointer import Revolve, grad, install_import_hook, value_and_grad
 from checkpointer.errors import StorageError
-from checkpointer.storage import HDF5Storage, checksums, verify
+from checkpointer.storage import HDF5Storage, checksums, hdf5_integrity, verify
+from checkpointer.storage.hdf5_integrity import verify_here
 
 RNG = np.random.default_rng(0)
 UNIT = checksums.UNIT_BYTES
@@ -235,13 +236,49 @@ def test_any_pattern_of_changes_and_discards(path, options, seed, small_units):
         sources = {part.dset_name for data in virtuals(session) for part in data.virtual_sources()}
         assert sources == {f"/loop-1/pieces/{name}" for name in session._group.get("pieces", ())}
     assert virtual
-    verify(path)
+    verify_here(os.fspath(path))
 
 
 def virtuals(session):
     for slot in session._group:
         if slot != "pieces":
             yield from (data for data in session._group[slot]["state"].values() if data.is_virtual)
+
+
+def test_damage_to_what_it_is_put_together_of(path, tmp_path, small_units):
+    """HDF5 keeps that in a heap, where some damage makes it crash."""
+    u = RNG.normal(size=(20, 100))
+    with HDF5Storage(path).session() as session:
+        for key in range(3):
+            u = u.copy()
+            u[key * 5] += 1
+            session.save(key, Arrays(key, u=u))
+    verify(path)
+    whole, damaged = path.read_bytes(), tmp_path / "damaged.h5"
+    heap = whole.index(b"GCOL")
+    for place in [*range(0, 33, 8), 119]:
+        content = bytearray(whole)
+        content[heap + place] ^= 0x40
+        damaged.write_bytes(content)
+        try:
+            verify(damaged)
+        except StorageError as error:
+            said = str(error)
+        else:
+            with h5py.File(damaged) as file:
+                assert same(file["loop-1/slot-2/state/u"][()], u)
+            continue
+        assert said.startswith(f"{damaged} is damaged: "), place
+
+
+def test_a_crash_of_hdf5_is_an_error(path, monkeypatch):
+    monkeypatch.setattr(hdf5_integrity, "_PROGRAM", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    path.write_bytes(b"GCOL")
+    with pytest.raises(StorageError, match=r"run\.h5 is damaged: HDF5 crashes when it reads it"):
+        verify(path)
+    monkeypatch.setattr(hdf5_integrity, "_PROGRAM", "import nothing_of_this_name")
+    with pytest.raises(StorageError, match=r"^cannot verify (?s:.*)No module named 'nothing_of_this_name'$"):
+        verify(path)
 
 
 # --- in a loop --------------------------------------------------------------------------------------------------------
