@@ -8,16 +8,13 @@ known of a unit need not be found out again. XXH3-128 is no protection against f
 
 from __future__ import annotations
 
-import os
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
 from math import prod
-from queue import SimpleQueue
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -25,6 +22,7 @@ from numpy.typing import NDArray
 
 from checkpointer.errors import StorageError
 from checkpointer.storage.portable import Content
+from checkpointer.storage.two_threads import in_two_threads
 
 NAME = "xxh3-128"
 DIGEST_BYTES = 16
@@ -34,8 +32,6 @@ MOST_UNITS = 256
 """and an array has no more of them than this."""
 _GROUP_BYTES = 1 << 20
 """Bytes that are hashed and then written, or read and then hashed: they fit into a cache."""
-_FOR_TWO = 1 << 21
-"""Bytes from which on two threads are faster than one."""
 
 
 # --- units ------------------------------------------------------------------------------------------------------------
@@ -264,85 +260,3 @@ def _sampled(units: Units) -> NDArray[np.int64]:
     """The numbers of the words in an array that are its sample: about the middle of each unit."""
     ends = np.minimum((np.arange(units.count) + 1) * units.size, units.nbytes)
     return np.asarray((np.arange(units.count) * units.size + ends) // 16)
-
-
-# --- two threads ------------------------------------------------------------------------------------------------------
-
-
-class _Helper:
-    """A second thread, which does one work after another."""
-
-    def __init__(self) -> None:
-        self.process = os.getpid()
-        self._works: SimpleQueue[tuple[Callable[[], None], SimpleQueue[BaseException | None]]] = SimpleQueue()
-        Thread(target=self._run, name="checkpointer-checksums", daemon=True).start()
-
-    def start(self, work: Callable[[], None]) -> Callable[[], BaseException | None]:
-        """Begin it; the result waits for its end, and gives the error if there is one."""
-        ended: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._works.put((work, ended))
-        return ended.get
-
-    def _run(self) -> None:
-        while True:
-            work, ended = self._works.get()
-            error = None
-            try:
-                work()
-            except BaseException as caught:
-                error = caught
-            ended.put(error)
-            del work, error  # they hold arrays
-
-
-_helper: _Helper | None = None
-
-
-def in_two_threads(job: Callable[[range], object], groups: Sequence[range], nbytes: int) -> None:
-    """Call ``job`` with each group; of much work a second thread does a half.
-
-    That is worth it, because neither hashing nor the calls of the system keep Python's lock.
-    """
-
-    def work(some: Sequence[range]) -> None:
-        for group in some:
-            job(group)
-
-    half = len(groups) // 2
-    helper = _ready() if nbytes >= _FOR_TWO and half else None
-    if helper is None:
-        work(groups)
-        return
-    end = helper.start(lambda: work(groups[half:]))
-    try:
-        work(groups[:half])
-    finally:
-        error = _waited(end)  # it must not go on when this has ended
-    if error is not None:
-        raise error
-
-
-def _waited(end: Callable[[], BaseException | None]) -> BaseException | None:
-    try:
-        return end()
-    except KeyboardInterrupt:
-        end()
-        raise
-
-
-def _ready() -> _Helper | None:
-    """The second thread of this process, if there is a second processor."""
-    global _helper
-    if _processors() < 2:
-        return None
-    if _helper is None or _helper.process != os.getpid():
-        try:
-            _helper = _Helper()
-        except RuntimeError:  # the system has no thread left, or the interpreter is about to end
-            return None
-    return _helper
-
-
-@lru_cache(maxsize=1)
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from checkpointer.storage.checksums import Prepared, Units, in_two_threads
+from checkpointer.storage.checksums import Prepared, Units
 from checkpointer.storage.compression import SMALLEST, Compression, Losses, Lossy, lossless
 from checkpointer.storage.hdf5_base import Check, DamageError, Dataset
 from checkpointer.storage.hdf5_filtered import Filtered, new_approximate, new_filtered
@@ -30,6 +30,7 @@ from checkpointer.storage.hdf5_forms import (
     noted_type,
 )
 from checkpointer.storage.portable import Content
+from checkpointer.storage.two_threads import in_two_threads
 
 __all__ = ["Contiguous", "DamageError", "Dataset", "create", "opened"]
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from test_hdf5 import Arrays, same
 
 from checkpointer.errors import StorageError
-from checkpointer.storage import Content, HDF5Storage, Lossy, checksums, verify
+from checkpointer.storage import Content, HDF5Storage, Lossy, checksums, two_threads, verify
 from checkpointer.storage.hdf5_datasets import opened
 from checkpointer.storage.hdf5_integrity import verify_slot
 
@@ -122,7 +122,7 @@ def test_a_content_in_pieces_has_the_units_of_the_whole():
 
 @pytest.mark.parametrize("fails", ["first", "second"])
 def test_an_error_in_either_thread_is_raised_when_both_have_ended(fails, monkeypatch):
-    monkeypatch.setattr(checksums, "_processors", lambda: 2)
+    monkeypatch.setattr(two_threads, "_processors", lambda: 2)
     met = {}
 
     def job(group):
@@ -132,7 +132,7 @@ def test_an_error_in_either_thread_is_raised_when_both_have_ended(fails, monkeyp
             raise OSError(thread)
 
     with pytest.raises(OSError, match=fails):
-        checksums.in_two_threads(job, [range(n, n + 1) for n in range(4)], 1 << 30)
+        two_threads.in_two_threads(job, [range(n, n + 1) for n in range(4)], 1 << 30)
     assert met == {"first": [0, 1], "second": [2, 3]} | {fails: [0 if fails == "first" else 2]}
 
 
