@@ -20,7 +20,7 @@ from checkpointer import HDF5Storage
 from checkpointer.snapshots import capture
 from checkpointer.state import State
 
-ROUNDS = 7
+ROUNDS = 15
 
 
 def seconds(action):
@@ -104,7 +104,7 @@ def measure(arrays, folder):
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("mib", nargs="*", type=int, default=[1, 8, 64, 256])
+    parser.add_argument("mib", nargs="*", type=int, default=[1, 8, 64])
     parser.add_argument("--folder", default=tempfile.gettempdir())
     asked = parser.parse_args()
     print(f"{'':35} {'ratio to h5py':>14}")

@@ -32,7 +32,15 @@ from checkpointer.schemes import (
     StoreAll,
     TwoLevel,
 )
-from checkpointer.storage import BackgroundStorage, Dump, HDF5Storage, MemoryStorage, Storage, TieredStorage
+from checkpointer.storage import (
+    BackgroundStorage,
+    Dump,
+    HDF5Storage,
+    Lossy,
+    MemoryStorage,
+    Storage,
+    TieredStorage,
+)
 from checkpointer.transform import transform
 from checkpointer.version import VERSION as __version__
 
@@ -47,6 +55,7 @@ __all__ = [
     "HDF5Storage",
     "HRevolve",
     "Level",
+    "Lossy",
     "MemoryStorage",
     "Mixed",
     "Multistage",

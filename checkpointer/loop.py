@@ -106,7 +106,7 @@ class Loop:
         self.steps: int | None = None
         self.signal: Any = None
         self.handles = Handles()
-        self._audit = Audit(state, step) if audit else None
+        self._audit = Audit(state, step) if audit and session.exact else None
         self.dumper = dumper
         self.known = Known()
         self.nested = False
@@ -191,11 +191,13 @@ class Loop:
     def pullback(self, step: int, adjoint: Adjoint) -> Adjoint:
         """The adjoint of the state before ``step``, given that of the state after it."""
         taped = self._kept.pop(step, None) or self._trace_again(step)
-        if self._audit is None and self._following is not None and self._following[0] == step + 1:
-            taped.compare(step, self._following[1])
+        exact, following = self.session.exact, self._following
+        if exact and self._audit is None and following is not None and following[0] == step + 1:
+            taped.compare(step, following[1])
         self._following = step, without_leaves(taped.before)
         if taped.kept:
-            taped.check_untouched(step)
+            if exact:
+                taped.check_untouched(step)
             self.known.note_steps()
         if self.points is not None:
             adjoint = self.points.incoming(taped, adjoint)
@@ -331,6 +333,11 @@ class Loop:
                 f"step {number} of the loop took another way when it was recomputed (it"
                 f" {'ended the loop' if signal is not None else 'went on'}): it depends on something that is not part of the"
                 " loop's state, such as a clock, a file or a value kept by a library"
+                + (
+                    ""
+                    if self.session.exact
+                    else ", or the snapshots, which are kept with loss, need a smaller bound"
+                )
             )
 
     def _trace_again(self, number: int) -> Taped:
@@ -450,6 +457,8 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     loop.constants = _numbers(around, varied)
     around.replace(plain)
     loop.handles.look_for(around)
+    if not loop.session.exact:  # what the reverse sweep leaves is not quite what stood there before the loop
+        tape.entries.append(ContentRestored(_copied(around)))
     try:
         with not_recording(), loop.clocked():
             if loop.points is not None:
@@ -492,6 +501,11 @@ def _check_unwatched(unwatched: list[tuple[Any, Any]]) -> None:
                 " something that the tape does not watch, such as a library",
                 "copy it when it is made: u = np.array(library.make(n))",
             )
+
+
+def _copied(around: Survey) -> list[tuple[Any, Any]]:
+    """The arrays of a state that can be written to, with copies of them."""
+    return [(root, root.copy()) for root in around.roots.values() if root.flags.writeable]
 
 
 def _nothing_ran(loop: Loop, adjoint: Adjoint) -> Adjoint:

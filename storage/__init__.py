@@ -2,9 +2,11 @@
 
 from checkpointer.storage.background import BackgroundSession, BackgroundStorage
 from checkpointer.storage.base import Session, Storage
+from checkpointer.storage.compression import Lossy
 from checkpointer.storage.dump_file import DumpFile, stored_type
 from checkpointer.storage.dumps import Dump
 from checkpointer.storage.hdf5 import HDF5Session, HDF5Storage
+from checkpointer.storage.hdf5_integrity import verify
 from checkpointer.storage.memory import MemorySession, MemoryStorage
 from checkpointer.storage.portable import Content, Fill, Frame, Portable
 from checkpointer.storage.tiered import TieredSession, TieredStorage
@@ -19,6 +21,7 @@ __all__ = [
     "Frame",
     "HDF5Session",
     "HDF5Storage",
+    "Lossy",
     "MemorySession",
     "MemoryStorage",
     "Portable",
@@ -27,4 +30,5 @@ __all__ = [
     "TieredSession",
     "TieredStorage",
     "stored_type",
+    "verify",
 ]

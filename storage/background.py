@@ -95,6 +95,7 @@ class BackgroundSession(Session):
         super().__init__()
         self._desk = Desk(inner, buffers)
         self._lasting = inner.lasting
+        self._exact = inner.exact
         self._frames: dict[int, Frame] = {}
         self._whole: weakref.WeakKeyDictionary[Outgoing, Portable] = weakref.WeakKeyDictionary()
         weakref.finalize(self, self._desk.worker.end).atexit = False  # a loop that is never reversed
@@ -106,6 +107,10 @@ class BackgroundSession(Session):
     @property
     def lasting(self) -> bool:
         return self._lasting
+
+    @property
+    def exact(self) -> bool:
+        return self._exact
 
     def prefetch(self, keys: Sequence[int]) -> None:
         self._refuse_closed("prefetch")

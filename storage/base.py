@@ -145,6 +145,11 @@ class Session(ABC):
         With ``let_go``, copies in memory that are only there to be loaded quickly are dropped too.
         """
 
+    @property
+    def exact(self) -> bool:
+        """Whether what is loaded is what was saved, to the last bit; if not, recomputed steps differ."""
+        return True
+
     @abstractmethod
     def _save(self, key: int, snapshot: object, level: int) -> None: ...
 

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from checkpointer.errors import StorageError
 from checkpointer.storage.base import Session
-from checkpointer.storage.hdf5 import named, now
+from checkpointer.storage.hdf5 import named
 from checkpointer.storage.hdf5_datasets import Dataset, create, opened
+from checkpointer.storage.hdf5_slots import now
 from checkpointer.storage.portable import Content, Frame, Portable
 from checkpointer.storage.run_files import RunFile
 

@@ -3,16 +3,18 @@
 In the file, each session has a group ``loop-1``, ``loop-2``, and so on. In it, each slot of the schedule has a group
 ``slot-0``, ... with the attributes ``step``, ``written`` (the time, UTC) and ``standing``: a snapshot that was discarded
 stays readable until the slot is used again. Its subgroup ``state`` has a dataset for each array, and for each number and
-text, named after the program's variables. What has not changed since an earlier snapshot is a hard link to its dataset.
+text, named after the program's variables. What has not changed since an earlier snapshot is a hard link to its dataset, or
+put together of parts (`checkpointer.storage.hdf5_pieces`). Everything has checksums (`checkpointer.storage.hdf5_integrity`).
+docs/storage.md describes the file.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from dataclasses import KW_ONLY, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -20,11 +22,17 @@ from numpy.typing import NDArray
 
 from checkpointer.errors import ArgumentError, StorageError
 from checkpointer.storage.base import Session, Storage
-from checkpointer.storage.hdf5_datasets import Dataset, create, set_attribute
+from checkpointer.storage.compression import Compression, Losses, Lossy, checked, require
+from checkpointer.storage.hdf5_base import DamageError
 from checkpointer.storage.hdf5_files import SnapshotFile, shared_file, temporary_file
-from checkpointer.storage.portable import Content, Frame, Portable
+from checkpointer.storage.hdf5_integrity import damage
+from checkpointer.storage.hdf5_pieces import Pieces
+from checkpointer.storage.hdf5_slots import Slot, now
+from checkpointer.storage.portable import Content, Portable
 
-COMPRESSIONS = (None, "gzip", "lzf")
+__all__ = ["HDF5Session", "HDF5Storage", "named", "now"]
+
+_log = logging.getLogger("checkpointer")
 _TEXT = 200
 """Characters of a text variable that are written."""
 
@@ -43,8 +51,9 @@ class HDF5Storage(Storage):
         a path, each run of a loop has a temporary file, which is gone at the end, whatever happens.
     folder : str or path, optional
         Where the temporary file is made, instead of the system's usual place.
-    compression : "gzip" or "lzf", optional
-        Compress the arrays, without loss. It saves disk space, and takes much longer than the writing.
+    compression : "gzip", "lzf", "zstd", "blosc" or Lossy, optional
+        Compress the arrays, without loss, or within a stated bound (`Lossy`). It saves disk space, and takes much longer
+        than the writing. All but "gzip" and "lzf" need the package hdf5plugin.
     resume : bool, optional
         Let a run that was killed go on when the same program is started again, from the last durable point of its forward
         or its reverse sweep (docs/resume.md). The file is made, or gone on with; it stays when the run is done, and a
@@ -65,7 +74,7 @@ class HDF5Storage(Storage):
     path: str | os.PathLike[str] | None = None
     _: KW_ONLY
     folder: str | os.PathLike[str] | None = None
-    compression: str | None = None
+    compression: Compression = None
     resume: bool = False
     every: float = 10.0
 
@@ -85,9 +94,11 @@ class HDF5Storage(Storage):
             raise ArgumentError(
                 f"HDF5Storage: every must be a number of seconds, 0 or more, but is {every!r}"
             )
-        if self.compression not in COMPRESSIONS:
+        checked(self.compression)
+        if self.resume and isinstance(self.compression, Lossy):
             raise ArgumentError(
-                f'HDF5Storage: compression must be None, "gzip" or "lzf", but is {self.compression!r}'
+                "HDF5Storage: with snapshots that are not exact, a resumed run would not give the same gradient: use a"
+                ' compression without loss, such as "zstd", or leave resume=True away'
             )
 
     def session(self) -> Session:
@@ -96,8 +107,9 @@ class HDF5Storage(Storage):
         Raises
         ------
         StorageError
-            If the file cannot be made, or is another's; or if h5py is not installed.
+            If the file cannot be made, or is another's; or if a package that is needed is not installed.
         """
+        require(self.compression)
         if self.resume:
             from checkpointer.storage.durable import DurableSession
             from checkpointer.storage.run_files import run_file
@@ -135,15 +147,16 @@ def _checked_path(name: str, value: object) -> str | None:
 class HDF5Session(Session):
     """A group of a file, and what is kept in memory of its snapshots."""
 
-    def __init__(self, file: SnapshotFile, compression: str | None) -> None:
+    def __init__(self, file: SnapshotFile, compression: Compression) -> None:
         super().__init__()
         self._release = weakref.finalize(self, file.release)  # also of a loop that is never reversed
         self._file = file
         self._compression = compression
-        self._slots: dict[int, _Slot] = {}
-        self._latest: dict[str, Dataset] = {}
+        self._losses = Losses()
+        self._slots: dict[int, Slot] = {}
         with file.errors("begin the snapshots of a loop", 0):
             self._group = file.new_group()
+            self._pieces = Pieces(self._group, compression)
 
     def copies(self, level: int = 0) -> bool:
         return True
@@ -151,6 +164,10 @@ class HDF5Session(Session):
     @property
     def lasting(self) -> bool:
         return not self._file.temporary
+
+    @property
+    def exact(self) -> bool:
+        return not isinstance(self._compression, Lossy)
 
     def _save(self, key: int, snapshot: object, level: int) -> None:
         if not isinstance(snapshot, Portable):
@@ -161,9 +178,15 @@ class HDF5Session(Session):
         with self._file.errors("save a snapshot", size):
             slot = self._slots.get(key)
             if slot is None:
-                slot = self._slots[key] = _Slot(self._group.create_group(f"slot-{key}"), self._compression)
-            slot.write(contents, self._latest)
-            slot.stamp(-1 if snapshot.step is None else snapshot.step)
+                slot = self._slots[key] = Slot(
+                    self._group.create_group(f"slot-{key}"), self._compression, self._pieces, self._losses
+                )
+            try:
+                slot.write(contents)
+                slot.stamp(-1 if snapshot.step is None else snapshot.step)
+            except BaseException:
+                self._slots.pop(key).give_up()
+                raise
             self._file.settle()
         slot.frame = snapshot.emptied()
 
@@ -177,7 +200,10 @@ class HDF5Session(Session):
                 raise StorageError(f"the snapshot under key {key} was discarded after it was loaded")
             self._file.check()
             with self._file.errors("load a snapshot", array.nbytes):
-                slot.arrays[number].read(array)
+                try:
+                    slot.arrays[number].read(array)
+                except DamageError as error:
+                    raise damage(self._file.called, slot.step, slot.names[number], error) from None
 
         return frame.filled(fill)
 
@@ -186,10 +212,12 @@ class HDF5Session(Session):
             self._slots[key].retire()
 
     def _close(self) -> None:
+        if self._losses.arrays or self._losses.refused:
+            _log.info("%s: %s", self._file.called, self._losses)
         for slot in self._slots.values():
             slot.age += 1
         self._slots.clear()
-        self._latest.clear()
+        self._pieces.clear()
         self._release()
 
 
@@ -220,88 +248,5 @@ def _valid(name: str, taken: Container[str]) -> str:
     while new in taken:
         new, number = f"{name}~{number}", number + 1
     return new
-
-
-class _Slot:
-    """The group of one slot.
-
-    Attributes
-    ----------
-    arrays : list of Dataset
-        The datasets of the snapshot that stands in it, in the order of its arrays.
-    frame : Frame or None
-        The rest of that snapshot.
-    age : int
-        How many snapshots of this slot were discarded.
-    """
-
-    def __init__(self, group: Any, compression: str | None) -> None:
-        self.arrays: list[Dataset] = []
-        self.frame: Frame | None = None
-        self.age = 0
-        self._state = group.create_group("state")
-        self._compression = compression
-        self._descriptor = group.file.id.get_vfd_handle()
-        self._datasets: dict[str, Dataset] = {}
-        self._group = group
-        group.attrs.update(step=np.int64(-1), written=now(), standing=np.False_)
-
-    def write(self, contents: Mapping[str, Content], latest: dict[str, Dataset]) -> None:
-        """Let the group have these arrays; ``latest`` are the datasets that were written last under the same names."""
-        for name in self._datasets.keys() - contents.keys():
-            self._unlink(name)
-        self.arrays = []
-        for name, content in contents.items():
-            dataset = self._unchanged(name, content, latest.get(name)) or self._put(name, content)
-            self.arrays.append(dataset)
-            latest[name] = dataset
-
-    def _unchanged(self, name: str, content: Content, last: Dataset | None) -> Dataset | None:
-        """The dataset that was written last, if it holds the array as it is."""
-        if last is None or not last.holds(content):
-            return None
-        if self._datasets.get(name) is not last:
-            self._unlink(name)
-            last.link(self._state, name)
-            self._datasets[name] = last
-        return last
-
-    def _put(self, name: str, content: Content) -> Dataset:
-        """A dataset with the array: the slot's own, if it has no other place (overwriting is much faster), or a new one."""
-        dataset = self._datasets.get(name)
-        if dataset is not None and len(dataset.places) == 1 and dataset.fits(content):
-            dataset.write(content)
-            return dataset
-        self._unlink(name)
-        dataset = self._datasets[name] = create(
-            self._state, name, content, self._compression, self._descriptor
-        )
-        try:
-            dataset.write(content)
-        except OSError:
-            dataset.give_up()
-            self._unlink(name)
-            raise
-        return dataset
-
-    def _unlink(self, name: str) -> None:
-        dataset = self._datasets.pop(name, None)
-        if dataset is not None:
-            dataset.unlink(self._state, name)
-
-    def stamp(self, step: int) -> None:
-        """Note the step that the snapshot belongs to, and the time."""
-        set_attribute(self._group, "step", np.int64(step))
-        set_attribute(self._group, "written", now())
-        set_attribute(self._group, "standing", np.True_)
-
-    def retire(self) -> None:
-        """The snapshot is discarded: it can be read in the file until the slot is used again."""
-        self.frame = None
-        self.age += 1
-        set_attribute(self._group, "standing", np.False_)
-
-
-def now() -> np.bytes_:
-    """The time, in UTC, as it is written to a file."""
-    return np.bytes_(datetime.now(UTC).isoformat(timespec="microseconds"))
+    resume: bool = False
+    every: float = 10.0

@@ -18,7 +18,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import numpy as np
+
 from checkpointer.errors import StorageError
+from checkpointer.storage.compression import register
 
 FORMAT = "checkpointer snapshots"
 VERSION = 1
@@ -50,6 +53,11 @@ class SnapshotFile:
         self._busy = threading.RLock()  # loops in several threads may share the file
         self._process = os.getpid()
         self._identity = _identity(os.fstat(file.id.get_vfd_handle()))
+
+    @property
+    def called(self) -> str:
+        """What a message calls it."""
+        return f"a temporary file in {self.folder}" if self.temporary else self.path
 
     @property
     def folder(self) -> str:
@@ -179,6 +187,30 @@ def shared_file(path: str) -> SnapshotFile:
         return opened
 
 
+@contextmanager
+def opened_to_read(path: str) -> Iterator[Any]:
+    """A file of an earlier run, or of anybody; it is not written to."""
+    register()
+    try:
+        file = h5py_module().File(path, "r", locking="best-effort")
+    except OSError as error:
+        number = _number(error)
+        if number in (errno.EAGAIN, errno.ENOENT, errno.EISDIR, errno.EACCES, errno.EPERM):
+            reason = "it is open in another process" if number == errno.EAGAIN else os.strerror(number)
+            raise StorageError(f"cannot read {path}: {reason}") from error
+        raise StorageError(
+            f"{path} is damaged, cut off, or no HDF5 file: HDF5 cannot open it ({error}). Run the program again, or keep"
+            " the file away from other programs"
+        ) from error
+    with file:
+        yield file
+
+
+def in_use(path: str) -> bool:
+    """Whether a loop of this process has the file open."""
+    return os.path.realpath(path) in _open
+
+
 def _first(h5py: Any, path: str) -> Any:
     try:
         _close_for_us_alone(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -215,7 +247,9 @@ def _new(h5py: Any, path: str) -> Any:
     file = None
     try:
         file = h5py.File(path, "w", libver="v108", locking="best-effort", rdcc_nbytes=0)
-        file.attrs["format"] = FORMAT
+        file.attrs["format"] = np.bytes_(
+            FORMAT
+        )  # a text of any length would stand where HDF5 has no checksums
         file.attrs["version"] = VERSION
         file.flush()
     except (OSError, RuntimeError) as error:
@@ -232,7 +266,7 @@ def _refusal(h5py: Any, path: str) -> StorageError:
     try:
         if stat.S_ISREG(os.stat(path).st_mode):
             with h5py.File(path, "r", locking="best-effort") as file:
-                ours = file.attrs.get("format") == FORMAT
+                ours = file.attrs.get("format") == FORMAT.encode()
     except OSError as error:
         if _number(error) in (errno.EAGAIN, errno.EACCES) and os.access(path, os.R_OK):
             return StorageError(

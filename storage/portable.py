@@ -38,6 +38,11 @@ class Content:
         return [piece.reshape(-1).view(np.uint8) for piece in self.pieces if piece.size]
 
     @property
+    def form(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and type."""
+        return self.shape, self.dtype
+
+    @property
     def nbytes(self) -> int:
         """The size of the array in bytes."""
         return sum(piece.nbytes for piece in self.pieces)

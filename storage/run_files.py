@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from checkpointer.errors import StorageError
+from checkpointer.storage.hdf5_base import DamageError
 from checkpointer.storage.hdf5_files import failed, h5py_module
 from checkpointer.storage.journal import JournaledFile, recover, sync_folder
 
@@ -128,12 +129,12 @@ class RunFile:
             yield
         except (OSError, RuntimeError) as error:
             raise failed(task, size, self.folder, error) from error
-        except (KeyError, ValueError) as error:
+        except (DamageError, KeyError, ValueError) as error:
             raise damaged(self.path, str(error)) from error
 
     def _new(self) -> Any:
         file = h5py_module().File(self.journal, "w", libver="v108", rdcc_nbytes=0)
-        file.attrs["format"] = FORMAT
+        file.attrs["format"] = np.bytes_(FORMAT)
         file.attrs["version"] = VERSION
         file.flush()
         self.journal.commit()
@@ -149,7 +150,7 @@ class RunFile:
             if os.pread(self._descriptor, 8, 0) == b"\x89HDF\r\n\x1a\n":
                 raise damaged(self.path, str(error)) from error
             raise _foreign(self.path) from error
-        if kind != FORMAT:
+        if kind != FORMAT.encode():
             raise _foreign(self.path)
         if version != VERSION:
             raise StorageError(

@@ -82,6 +82,10 @@ class TieredSession(Session):
     def kinds(self) -> tuple[type[Session], ...]:
         return tuple(map(type, self._sessions))
 
+    @property
+    def exact(self) -> bool:
+        return all(session.exact for session in self._sessions)
+
     def copies(self, level: int = 0) -> bool:
         return self._at(level).copies()
 
