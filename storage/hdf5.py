@@ -248,5 +248,3 @@ def _valid(name: str, taken: Container[str]) -> str:
     while new in taken:
         new, number = f"{name}~{number}", number + 1
     return new
-    resume: bool = False
-    every: float = 10.0

@@ -14,6 +14,7 @@ import shutil
 import stat
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -34,6 +35,21 @@ _made: dict[str, tuple[int, int, int]] = {}
 """The files of this process's loops by their path: the process, and the file's identity."""
 
 
+_all: weakref.WeakSet[SnapshotFile] = weakref.WeakSet()
+
+
+def _let_go_after_fork() -> None:
+    """A child that ends lets HDF5 close its parent's files, which would cut them off where they ended at the fork."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for file in list(_all):
+        file.let_go(nowhere)
+    os.close(nowhere)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_after_fork)
+
+
 class SnapshotFile:
     """An open file.
 
@@ -52,7 +68,9 @@ class SnapshotFile:
         self._failed = False
         self._busy = threading.RLock()  # loops in several threads may share the file
         self._process = os.getpid()
-        self._identity = _identity(os.fstat(file.id.get_vfd_handle()))
+        self._descriptor = file.id.get_vfd_handle()
+        self._identity = _identity(os.fstat(self._descriptor))
+        _all.add(self)
 
     @property
     def called(self) -> str:
@@ -104,6 +122,11 @@ class SnapshotFile:
             self._failed = True
             raise failed(task, size, self.folder, error) from error
 
+    def let_go(self, nowhere: int) -> None:
+        """In a child process: whatever HDF5 does to the file from here on goes nowhere."""
+        if self._descriptor >= 0:  # h5py may not be asked: a thread that has its lock is not here
+            os.dup2(nowhere, self._descriptor, inheritable=False)
+
     def settle(self) -> None:
         """Write HDF5's own data of a file that is kept, so that it can be read even if the process is killed."""
         if not self.temporary:
@@ -118,8 +141,9 @@ class SnapshotFile:
             if self.users:
                 return
             _open.pop(self.path, None)
+            self._descriptor, descriptor = -1, self._descriptor
             if self.temporary:
-                self._close_and_forget()
+                self._close_and_forget(descriptor)
                 return
             try:
                 self.file.close()
@@ -128,11 +152,9 @@ class SnapshotFile:
                     return  # and somebody was told
                 raise failed("close a file of snapshots", 0, self.folder, error) from error
 
-    def _close_and_forget(self) -> None:
+    def _close_and_forget(self, descriptor: int) -> None:
         try:
-            os.ftruncate(
-                self.file.id.get_vfd_handle(), 0
-            )  # a full disk has room again for what HDF5 writes at the end
+            os.ftruncate(descriptor, 0)  # a full disk has room again for what HDF5 writes at the end
             self.file.close()
         except (OSError, RuntimeError):
             pass
