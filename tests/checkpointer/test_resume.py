@@ -60,6 +60,13 @@ def in_place(u, scheme, storage=None):
         work[0] = u[step % u.size]
     return (u * u).sum() + work[0]
 
+def overwritten(u, scheme, storage=None):
+    v = np.maximum(u * u, 0.3)  # to be differentiated, this has to find its result as it was
+    for step in checkpointed(range(STEPS), scheme, storage=storage):
+        v *= np.cos(v)
+        v[step % 6] += 0.1 * v[0]
+    return v.sum()
+
 class Phase(Enum):
     UP = 1
     DOWN = 2
@@ -169,7 +176,7 @@ def descent(u, scheme, storage=None):
     return u
 """
 
-KNOWN = "in_place new_objects histories draws nested two_loops".split()
+KNOWN = "in_place overwritten new_objects histories draws nested two_loops".split()
 UNKNOWN = "leaving returning exhausted".split()
 INPUTS = [np.linspace(0.1, 1.0, 6), np.array([0.9, 0.4, 0.7, 0.1, 0.8, 0.3])]
 SCHEMES = {
