@@ -275,7 +275,7 @@ class Loop:
 
     def run_through(self) -> None:
         """Run the whole loop on plain arrays, without a schedule."""
-        self._audit = self.dumper = None  # nothing will be computed again
+        self._audit = self.dumper = self.points = None  # nothing will be computed again
         self.advance_first(0, sys.maxsize)
 
     def ended(self) -> Ended:

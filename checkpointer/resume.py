@@ -67,6 +67,7 @@ class Points:
         self._found: Progress | None = None
         self._adjoint: Adjoint | None = None
         self._resumed: Adjoint | None = None
+        self._before: Snapshot | None = None
         self._rebuilding = False
         self._clock = perf_counter()
         self._pause = session.every
@@ -107,6 +108,8 @@ class Points:
             self._adjoint = self._resumed = adjoint_text.from_text(
                 self._found.adjoint, point.arrays, self._entry
             )
+        if self._found.sweep == DONE:
+            self._before = capture(loop.state, loop.known, step=0)
         self._session.adopt(ENTRY, 0)
         _log.info("%s: goes on from %s, %s", place_of(loop), file.path, self._found)
 
@@ -162,7 +165,7 @@ class Points:
         assert steps is not None
         for number in range(steps + (not found.signal)):
             loop.items.has(number)
-        self._put(steps)
+        self._put(steps, self._session.found(steps))
         self._session.adopt(FINAL, steps)
         signal = Return(loop.holder[1]) if found.signal == "return" else _SIGNALS[found.signal]
         loop.end_at(steps, signal, recorded=found.recorded)
@@ -196,7 +199,11 @@ class Points:
     def reverse(self) -> Iterator[Action]:
         """The actions of the reverse sweep that are left to be done."""
         found = self._found
-        if found is not None and found.sweep == DONE:
+        if (
+            self._before is not None
+        ):  # as the sweep would leave it: what came before the loop is reversed from it
+            self._put(0, self._before)
+            self._before = None
             return
         actions = self._loop.schedule.reverse()
         if found is not None and found.sweep == REVERSE:
@@ -329,14 +336,14 @@ class Points:
                     f"{self._session.file.path} is damaged: there is no snapshot of the state before step {step} or an"
                     " earlier one. Remove the file to start anew, or bring back a good copy"
                 )
-            self._put(base)
+            self._put(base, self._session.found(base))
             at = base
         self._loop.run_again(at, step)
         return step
 
-    def _put(self, step: int) -> None:
-        """Make the live objects what they were before a step, from what an earlier process has left."""
-        loop, snapshot = self._loop, self._session.found(step)
+    def _put(self, step: int, snapshot: object) -> None:
+        """Make the live objects what they were before a step."""
+        loop = self._loop
         assert isinstance(snapshot, Snapshot)
         snapshot.restore(loop.known)
         loop.known.note_steps()

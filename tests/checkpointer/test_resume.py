@@ -60,6 +60,21 @@ def in_place(u, scheme, storage=None):
         work[0] = u[step % u.size]
     return (u * u).sum() + work[0]
 
+def overwritten(u, scheme, storage=None):
+    v = np.maximum(u * u, 0.3)  # to be differentiated, this has to find its result as it was
+    for step in checkpointed(range(STEPS), scheme, storage=storage):
+        v *= np.cos(v)
+        v[step % 6] += 0.1 * v[0]
+    return v.sum()
+
+def without_derivatives(u, scheme, storage=None):
+    v = np.ones(3)
+    for step in checkpointed(range(STEPS), scheme, storage=storage):
+        v = np.cos(v)  # nothing that is differentiated comes in here, so this loop is run again in every process
+    for step in checkpointed(range(4), scheme, storage=storage):
+        u = u * v.sum()
+    return u.sum()
+
 class Phase(Enum):
     UP = 1
     DOWN = 2
@@ -169,7 +184,7 @@ def descent(u, scheme, storage=None):
     return u
 """
 
-KNOWN = "in_place new_objects histories draws nested two_loops".split()
+KNOWN = "in_place overwritten new_objects histories draws nested two_loops".split()
 UNKNOWN = "leaving returning exhausted".split()
 INPUTS = [np.linspace(0.1, 1.0, 6), np.array([0.9, 0.4, 0.7, 0.1, 0.8, 0.3])]
 SCHEMES = {
@@ -296,6 +311,15 @@ def test_with_few_points_what_comes_after_the_last_is_done_again(started, clock,
     with pytest.raises(Killed):
         started("in_place", INPUTS[0], Revolve(3), storage, kill=6)
     assert same(started("in_place", INPUTS[0], Revolve(3), storage), expected)
+
+
+def test_a_loop_without_derivatives_runs_again(started, clock, tmp_path):
+    expected = started("without_derivatives", INPUTS[0], Revolve(3), MemoryStorage())
+    storage = HDF5Storage(tmp_path / "run.h5", resume=True, every=0)
+    for kill in (5, 14):
+        with pytest.raises(Killed):
+            started("without_derivatives", INPUTS[0], Revolve(3), storage, kill=kill)
+    assert same(started("without_derivatives", INPUTS[0], Revolve(3), storage), expected)
 
 
 def test_an_optimisation_goes_on_in_its_last_iteration(started, clock, tmp_path):
