@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from checkpointer.errors import StorageError
 from checkpointer.storage.base import Session
 from checkpointer.storage.hdf5 import named
-from checkpointer.storage.hdf5_datasets import Dataset, create, opened
+from checkpointer.storage.hdf5_base import DamageError
+from checkpointer.storage.hdf5_datasets import Dataset, opened
 from checkpointer.storage.hdf5_slots import now
 from checkpointer.storage.portable import Content, Frame, Portable
-from checkpointer.storage.run_files import RunFile
+from checkpointer.storage.run_files import RunFile, read_text, write, write_text
 
 ReadFrame = Callable[[str], Frame]
 """Makes a frame of the text that was the snapshot's `Portable.description`."""
@@ -164,17 +165,24 @@ class DurableSession(Session):
             del self._group["point-new"]
         group = self._group.create_group("point-new")
         group.attrs["written"] = now()
-        self._write(group, "progress", _text_content(text))
-        for number, array in enumerate(arrays):
+        written = [
             self._write(group, f"array-{number}", Content("", array.shape, array.dtype, (array,)))
+            for number, array in enumerate(arrays)
+        ]
+        about = {"text": text, "arrays": [dataset.described.hex() for dataset in written]}
+        write_text(group, "progress", json.dumps(about), self.file)
         if "point" in self._group:
             del self._group["point"]
         self._group.move("point-new", "point")
 
     def _point(self) -> Point:
         group, descriptor = self._group["point"], self.file.descriptor
-        arrays = [opened(group, f"array-{number}", descriptor).loaded() for number in range(len(group) - 1)]
-        return Point(_text(group, "progress", descriptor), arrays)
+        about = json.loads(read_text(group, "progress", descriptor))
+        arrays = [
+            _expected(group, f"array-{number}", descriptor, described).loaded()
+            for number, described in enumerate(about["arrays"])
+        ]
+        return Point(about["text"], arrays)
 
     def _save(self, key: int, snapshot: object, level: int) -> None:
         if not isinstance(snapshot, Portable) or self._group is None:
@@ -193,8 +201,9 @@ class DurableSession(Session):
                 )
             names = list(contents)[: len(contents) - len(snapshot.numbers())]
             state.order = names
-            about = {"step": step, "names": names, "frame": snapshot.description}
-            self._write(group, "contents", _text_content(json.dumps(about)))
+            arrays = [[name, state.datasets[name].described.hex()] for name in names]
+            about = {"step": step, "arrays": arrays, "frame": snapshot.description}
+            write_text(group, "contents", json.dumps(about), self.file)
             self._latest.update(state.datasets)
             self._states[key] = state
             if self.file.journal.pending > _MOST_PENDING:
@@ -209,11 +218,7 @@ class DurableSession(Session):
 
     def _write(self, group: Any, name: str, content: Content) -> Dataset:
         compression = self._compression if content.nbytes >= _COMPRESSED else None
-        dataset = create(group, name, content, compression, self.file.descriptor)
-        for offset, size in dataset.direct():
-            self.file.journal.written(offset, size)
-        dataset.write(content)
-        return dataset
+        return write(group, name, content, self.file, compression)
 
     def _load(self, key: int) -> object:
         return self._loaded(self._states[key])
@@ -221,8 +226,12 @@ class DurableSession(Session):
     def _loaded(self, state: _State) -> object:
         def fill(number: int, array: NDArray[Any]) -> None:
             self.file.check()
+            name = state.order[number]
             with self.file.errors("load a snapshot", array.nbytes):
-                state.datasets[state.order[number]].read(array)
+                try:
+                    state.datasets[name].read(array)
+                except DamageError as error:
+                    raise DamageError(f"{name} in the snapshot of step {state.step}: {error}") from None
 
         return state.frame.filled(fill)
 
@@ -282,12 +291,15 @@ class _State:
     @staticmethod
     def read(outer: Any, descriptor: int, read_frame: ReadFrame) -> _State:
         """The snapshot that an earlier process has written."""
-        about = json.loads(_text(outer, "contents", descriptor))
+        about = json.loads(read_text(outer, "contents", descriptor))
         state = _State(outer, about["step"], read_frame(about["frame"]), outer["state"])
         state.committed = True
-        state.order = about["names"]
+        state.order = [name for name, _ in about["arrays"]]
+        described = dict(about["arrays"])
         for name in state.group:
-            state.add(name, opened(state.group, name, descriptor))
+            state.add(name, _expected(state.group, name, descriptor, described.get(name)))
+        if missing := described.keys() - state.datasets.keys():
+            raise DamageError(f"{min(missing)} in the snapshot of step {state.step} is missing")
         return state
 
     def add(self, name: str, dataset: Dataset) -> None:
@@ -302,14 +314,13 @@ class _State:
         del loop[self._name]
 
 
+def _expected(group: Any, name: str, descriptor: int, described: str | None) -> Dataset:
+    """A dataset of an earlier process, which has the form and the checksum that were noted elsewhere."""
+    dataset = opened(group, name, descriptor)
+    if described is not None and dataset.described.hex() != described:
+        raise DamageError(f"{group.name}/{name} has not the shape, type or checksum that it was written with")
+    return dataset
+
+
 def _serial(group: Any) -> int:
     return int(group.name.rpartition("-")[2])
-
-
-def _text_content(text: str) -> Content:
-    array = np.array(text.encode() or b" ")
-    return Content("", (), array.dtype, (array,))
-
-
-def _text(group: Any, name: str, descriptor: int) -> str:
-    return bytes(opened(group, name, descriptor).loaded()[()]).decode()

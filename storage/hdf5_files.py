@@ -25,6 +25,8 @@ from checkpointer.errors import StorageError
 from checkpointer.storage.compression import register
 
 FORMAT = "checkpointer snapshots"
+RUN = "checkpointer run"
+"""What a file says of itself: it holds snapshots to look into, or a run that can be resumed."""
 VERSION = 1
 
 _lock = (
@@ -216,7 +218,7 @@ def opened_to_read(path: str) -> Iterator[Any]:
     try:
         file = h5py_module().File(path, "r", locking="best-effort")
     except OSError as error:
-        number = _number(error)
+        number = error_number(error)
         if number in (errno.EAGAIN, errno.ENOENT, errno.EISDIR, errno.EACCES, errno.EPERM):
             reason = "it is open in another process" if number == errno.EAGAIN else os.strerror(number)
             raise StorageError(f"cannot read {path}: {reason}") from error
@@ -254,9 +256,9 @@ def _again(h5py: Any, path: str) -> Any:
             raise _refusal(h5py, path)
         return h5py.File(path, "r+", libver="v108", locking="best-effort", rdcc_nbytes=0)
     except OSError as error:
-        if _number(error) in (errno.EAGAIN, errno.EACCES):
+        if error_number(error) in (errno.EAGAIN, errno.EACCES):
             raise _refusal(h5py, path) from error
-        if _number(error) is None:
+        if error_number(error) is None:
             raise StorageError(
                 f"{path} is not complete, since an earlier loop of this process failed to write it: remove it, or choose"
                 " another path"
@@ -290,7 +292,7 @@ def _refusal(h5py: Any, path: str) -> StorageError:
             with h5py.File(path, "r", locking="best-effort") as file:
                 ours = file.attrs.get("format") == FORMAT.encode()
     except OSError as error:
-        if _number(error) in (errno.EAGAIN, errno.EACCES) and os.access(path, os.R_OK):
+        if error_number(error) in (errno.EAGAIN, errno.EACCES) and os.access(path, os.R_OK):
             return StorageError(
                 f"{path} is open in another process: give each process (and each MPI rank) a path of its own, or no path,"
                 " for a temporary file"
@@ -307,7 +309,7 @@ def _refusal(h5py: Any, path: str) -> StorageError:
 
 def failed(task: str, size: int, folder: str, error: BaseException) -> StorageError:
     """What is said when the disk fails."""
-    number = _number(error)
+    number = error_number(error)
     reason = os.strerror(number) if number else str(error)
     needed = f" of {_readable(size)}" if size else ""
     text = f"cannot {task}{needed} in {folder or '.'}: {reason}"
@@ -353,7 +355,7 @@ def _readable(size: int) -> str:
     return f"{size / 1e6:.3g} MB" if size < 1e9 else f"{size / 1e9:.3g} GB"
 
 
-def _number(error: BaseException) -> int | None:
+def error_number(error: BaseException) -> int | None:
     """The system's number of an error; HDF5 has it in its text only."""
     if isinstance(error, OSError) and error.errno:
         return error.errno

@@ -18,7 +18,7 @@ import numpy as np
 
 from checkpointer.errors import StorageError
 from checkpointer.storage.checksums import NAME, checksum, digest, unit_bytes, unit_digests
-from checkpointer.storage.hdf5_files import FORMAT, VERSION, in_use, opened_to_read
+from checkpointer.storage.hdf5_files import FORMAT, RUN, VERSION, in_use, opened_to_read
 from checkpointer.storage.hdf5_forms import CHECKSUM, described, noted_type
 
 ADVICE = (
@@ -124,6 +124,9 @@ def _verify_apart(path: str) -> None:
 
 
 def _verify_file(path: str, file: Any) -> None:
+    if file.attrs.get("format") == RUN.encode():
+        file.visititems(lambda name, item: _verify_of_run(path, name, item))
+        return
     if file.attrs.get("format") != FORMAT.encode():
         raise StorageError(
             f"{path} was not written by checkpointer, or is damaged: it does not say '{FORMAT}'"
@@ -137,6 +140,15 @@ def _verify_file(path: str, file: Any) -> None:
         for slot in file[loop]:
             if slot.startswith("slot-"):
                 verify_slot(file[loop][slot])
+
+
+def _verify_of_run(path: str, name: str, item: Any) -> None:
+    """Anything in the file of a run that can be resumed. Its journal is not looked at."""
+    if hasattr(item, "shape"):
+        try:
+            verify_dataset(item)
+        except (ValueError, KeyError, OSError, RuntimeError, TypeError, MemoryError) as error:
+            raise StorageError(f"{path} is damaged: {name}: {error}. {ADVICE}") from error
 
 
 def verify_slot(group: Any) -> None:

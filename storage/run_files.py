@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 
 from checkpointer.errors import StorageError
+from checkpointer.storage.compression import Compression
 from checkpointer.storage.hdf5_base import DamageError
-from checkpointer.storage.hdf5_files import failed, h5py_module
+from checkpointer.storage.hdf5_datasets import Dataset, create, opened
+from checkpointer.storage.hdf5_files import RUN, error_number, failed, h5py_module
 from checkpointer.storage.journal import JournaledFile, recover, sync_folder
+from checkpointer.storage.portable import Content
 
-FORMAT = "checkpointer run"
 VERSION = 1
 
 _lock = threading.RLock()
@@ -51,7 +53,12 @@ class RunFile:
         recover(descriptor, journal, identity)
         self.journal = JournaledFile(descriptor, journal, identity)
         self.file = self._new() if not os.fstat(descriptor).st_size else self._again()
-        self._inherited = set(self.file)
+        try:
+            with self.errors("read the file", 0):
+                self._inherited = set(self.file)
+        except StorageError:
+            self.file.close()
+            raise
         self._taken: set[str] = set()
 
     @property
@@ -66,26 +73,28 @@ class RunFile:
 
     def knows(self, identity: str) -> bool:
         """Whether there is a group of this identity that no loop of this process has taken."""
-        return any(
-            _text(self.file[name], "identity") == identity for name in self.file if name not in self._taken
-        )
+        return any(self._identity(name) == identity for name in self.file if name not in self._taken)
 
     def take(self, identity: str) -> tuple[Any, bool]:
         """The group of a loop of this identity, and whether an earlier loop has left something in it."""
         for name in sorted(self.file, key=_number):
-            if name not in self._taken and _text(self.file[name], "identity") == identity:
+            if name not in self._taken and self._identity(name) == identity:
                 self._taken.add(name)
                 return self.file[name], True
         name = f"loop-{max(map(_number, self.file), default=0) + 1}"
         group = self.file.create_group(name)
-        group["identity"] = np.bytes_(identity.encode())
+        write_text(group, "identity", identity, self)
         self._taken.add(name)
         return group, False
+
+    def _identity(self, name: str) -> str:
+        with self.errors("read the file", 0):
+            return read_text(self.file[name], "identity", self._descriptor)
 
     def others(self) -> list[str]:
         """The identities of loops of an earlier process that no loop of this one has taken."""
         names = sorted(self._inherited - self._taken, key=_number)
-        return [_text(self.file[name], "identity") for name in names]
+        return [self._identity(name) for name in names]
 
     def leave(self, name: str) -> None:
         """A loop has failed: the next of the same identity may go on from what was committed of its group."""
@@ -128,13 +137,17 @@ class RunFile:
         try:
             yield
         except (OSError, RuntimeError) as error:
+            if error_number(error) is None and not isinstance(error, RecursionError):
+                raise damaged(
+                    self.path, str(error)
+                ) from error  # HDF5 itself writes to memory, which cannot fail
             raise failed(task, size, self.folder, error) from error
-        except (DamageError, KeyError, ValueError) as error:
+        except (DamageError, KeyError, TypeError, ValueError) as error:
             raise damaged(self.path, str(error)) from error
 
     def _new(self) -> Any:
         file = h5py_module().File(self.journal, "w", libver="v108", rdcc_nbytes=0)
-        file.attrs["format"] = np.bytes_(FORMAT)
+        file.attrs["format"] = np.bytes_(RUN)
         file.attrs["version"] = VERSION
         file.flush()
         self.journal.commit()
@@ -143,16 +156,21 @@ class RunFile:
 
     def _again(self) -> Any:
         h5py = h5py_module()
+        file = None
         try:
             file = h5py.File(self.journal, "r+", libver="v108", rdcc_nbytes=0)
             kind, version = file.attrs.get("format"), file.attrs.get("version")
         except (OSError, RuntimeError, KeyError) as error:
+            if file is not None:
+                file.close()
             if os.pread(self._descriptor, 8, 0) == b"\x89HDF\r\n\x1a\n":
                 raise damaged(self.path, str(error)) from error
             raise _foreign(self.path) from error
-        if kind != FORMAT.encode():
+        if kind != RUN.encode():
+            file.close()
             raise _foreign(self.path)
         if version != VERSION:
+            file.close()
             raise StorageError(
                 f"{self.path} was written by another version of checkpointer, in version {version} of the format of a run;"
                 f" this one knows version {VERSION}: go on with the version that began it, or remove the file to start anew"
@@ -241,5 +259,21 @@ def _number(name: str) -> int:
     return int(name.rpartition("-")[2])
 
 
-def _text(group: Any, name: str) -> str:
-    return bytes(group[name][()]).decode()
+def write(group: Any, name: str, content: Content, file: RunFile, compression: Compression = None) -> Dataset:
+    """A new dataset of a run, with its checksum, at a place of the file that no committed state of it uses."""
+    dataset = create(group, name, content, compression, file.descriptor)
+    for offset, size in dataset.direct():
+        file.journal.written(offset, size)
+    dataset.write(content)
+    return dataset
+
+
+def write_text(group: Any, name: str, text: str, file: RunFile) -> None:
+    """A text as a dataset, with its checksum."""
+    array = np.array(text.encode())
+    write(group, name, Content(name, (), array.dtype, (array,)), file)
+
+
+def read_text(group: Any, name: str, descriptor: int) -> str:
+    """A text that `write_text` has written, verified."""
+    return bytes(opened(group, name, descriptor).loaded()[()]).decode()

@@ -34,7 +34,7 @@ from checkpointer import (
     vjp,
 )
 from checkpointer.hook import TransformingLoader
-from checkpointer.storage import journal, run_files
+from checkpointer.storage import journal, run_files, verify
 
 PROGRAM = """
 import random
@@ -450,6 +450,50 @@ def test_the_file_can_be_looked_at(started, begun, tmp_path):
         assert states[0].tolist() == INPUTS[0].tolist()
         assert file["loop-1/point"].attrs["written"].startswith(b"20")
     assert os.stat(tmp_path / "run.h5").st_mode & 0o777 == 0o600
+
+
+def test_damage_is_found(started, begun, tmp_path, monkeypatch):
+    """At places all over the file, and wherever there is a dataset: an error that says so, or the right gradient."""
+    path = tmp_path / "run.h5"
+    expected = started("in_place", INPUTS[0], Revolve(3), MemoryStorage())
+    whole, journal_text = path.read_bytes(), (tmp_path / "run.h5-journal").read_bytes()
+    places = {0, 8, 9, 12, 40, len(whole) - 1, *range(50, len(whole), max(1, len(whole) // 40))}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: places.update(_places_of(item)))
+    texts = []
+    for place in sorted(places):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        (tmp_path / "run.h5-journal").unlink(missing_ok=True)  # it would mend some of it
+        try:
+            assert same(started("in_place", INPUTS[0], Revolve(3), begun), expected), place
+        except StorageError as error:
+            texts.append(str(error))
+            assert "run.h5 is damaged" in texts[-1] or "run.h5 exists, and is not" in texts[-1], texts[-1]
+    assert len(texts) > 20
+    assert any("the snapshot of step" in text for text in texts)
+    for length in (len(whole) - 1, len(whole) // 2, 3000, 100, 1):
+        path.write_bytes(whole[:length])
+        (tmp_path / "run.h5-journal").unlink(missing_ok=True)
+        with pytest.raises(StorageError, match=r"run\.h5 (is damaged|exists, and is not)"):
+            started("in_place", INPUTS[0], Revolve(3), begun)
+    path.write_bytes(whole)
+    (tmp_path / "run.h5-journal").write_bytes(journal_text)
+    assert same(started("in_place", INPUTS[0], Revolve(3), begun), expected)
+
+
+def _places_of(item):
+    offset = item.id.get_offset() if isinstance(item, h5py.Dataset) and item.size else None
+    return [] if offset is None else [offset, offset + item.nbytes // 2, offset + item.nbytes - 1]
+
+
+def test_verify_reads_a_run(started, begun, tmp_path):
+    run_files.close_all()
+    verify(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        name = next(name for name in file["loop-1"] if name.startswith("state-"))
+        file[f"loop-1/{name}/state/u"][2] += 1
+    with pytest.raises(StorageError, match=rf"run\.h5 is damaged: loop-1/{name}/state/u: its bytes"):
+        verify(tmp_path / "run.h5")
 
 
 def test_a_file_of_another_kind_is_left_alone(started, tmp_path):
