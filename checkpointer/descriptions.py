@@ -39,7 +39,7 @@ from checkpointer.encoding import (
     from_data,
     is_atom,
 )
-from checkpointer.frames import Contents, can_be_made_again, values
+from checkpointer.frames import Contents, can_be_made_again, named_arrays, values
 from checkpointer.memory import Array, root_of
 from checkpointer.reach import Defaults
 from checkpointer.shells import Shells, shell_of
@@ -125,7 +125,11 @@ class _Describer:
             place = self._place(container)
             if place is not None:  # otherwise a list of the walk's own
                 found.append([*place, text])
-        roots = [self._root(buffer.root) for buffer in self._snapshot.buffers.values()]
+        names = named_arrays(self._snapshot.contents)
+        roots = [
+            self._root(buffer.root, *names.get(key, ("",))[:1])
+            for key, buffer in self._snapshot.buffers.items()
+        ]
         return {"roots": roots, "new": [shell for _, shell, _ in self._new.values()], "contents": found}
 
     def _place(self, container: Container) -> tuple[str, Any] | None:
@@ -139,12 +143,12 @@ class _Describer:
             return kind, [self._new[id(container.owner)][0], False]
         return None
 
-    def _root(self, root: Array) -> Any:
+    def _root(self, root: Array, name: str) -> Any:
         number = self._entry.root(root)
         if number is not None:
             return number
         if root.size and not can_be_made_again(root):
-            raise NotDescribedError("an array in memory that NumPy does not own", self._name)
+            raise NotDescribedError("an array in memory that NumPy does not own", name)
         order = "C" if root.flags.c_contiguous else "F"
         return [list(root.shape), as_atom(root.dtype), order, root.flags.writeable]
 

@@ -36,6 +36,8 @@ class NotDescribedError(CheckpointerError):
 
 ATOMS = frozenset((type(None), bool, int, str))
 _NMANT_80 = 63
+_LONG = 10_000
+"""Bits of an integer from which on Python does not like to write it in decimal digits."""
 _MORE_ATOMS = frozenset((bytes, range, slice, type(Ellipsis), type(NotImplemented)))
 NAMED = (type, types.FunctionType, types.BuiltinFunctionType, np.ufunc, functools._lru_cache_wrapper)
 
@@ -54,6 +56,8 @@ def as_atom(value: Any) -> Any:
     NotDescribedError
     """
     kind = type(value)
+    if kind is int and value.bit_length() > _LONG:
+        return ["i", hex(value)]
     if kind in ATOMS:
         return value
     if kind is float:
@@ -73,7 +77,9 @@ def as_atom(value: Any) -> Any:
     if isinstance(value, types.ModuleType):
         return ["m", value.__name__]
     if isinstance(value, enum.Enum):
-        return ["enum", as_atom(kind), value.name]
+        if kind.__members__.get(value.name or "") is value:
+            return ["enum", as_atom(kind), value.name]
+        return ["flag", as_atom(kind), value.value]  # several of its members together, or none
     if isinstance(value, frozenset):
         return ["fs", sorted((as_atom(item) for item in value), key=repr)]
     if isinstance(value, NAMED):
@@ -152,6 +158,8 @@ _READERS: dict[str, Any] = {
     "dtype": _dtype,
     "m": lambda name: sys.modules[name],
     "enum": lambda kind, name: from_atom(kind)[name],
+    "flag": lambda kind, value: from_atom(kind)(value),
+    "i": lambda text: int(text, 16),
     "fs": lambda items: frozenset(map(from_atom, items)),
     "g": _find,
 }

@@ -95,7 +95,8 @@ def _inputs(entry: Snapshot) -> Iterator[tuple[str, str]]:
         yield name, digest_of(f"{buffer.root.shape} {buffer.root.dtype}", list(buffer.pieces()))
     for name, value in labelled(entry.contents):
         if not isinstance(value, np.ndarray):
-            yield name, _digest(type(value).__name__.encode(), repr(value).encode("utf-8", "replace"))
+            text = hex(value) if type(value) is int else repr(value)  # which has at most 4300 digits
+            yield name, _digest(type(value).__name__.encode(), text.encode("utf-8", "replace"))
 
 
 def _kinds(entry: Snapshot) -> Iterator[bytes]:

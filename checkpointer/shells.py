@@ -6,6 +6,7 @@ import array
 import functools
 import io
 import random
+import types
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
@@ -148,4 +149,10 @@ class Shells:
 
     def _instance(self, kind: Any) -> Any:
         cls = from_atom(kind)
-        return cls.__new__(cls)
+        return _builtin_new(cls)(cls)
+
+
+def _builtin_new(cls: type) -> Callable[..., Any]:
+    """What makes an empty object of a class, past a ``__new__`` of the program's own, which may want arguments."""
+    found = (base.__dict__.get("__new__") for base in cls.__mro__)
+    return next(new for new in found if isinstance(new, types.BuiltinFunctionType))

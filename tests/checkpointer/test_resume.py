@@ -41,7 +41,7 @@ import random
 from array import array
 from collections import OrderedDict, defaultdict, deque
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, Flag
 from functools import partial
 from typing import NamedTuple
 
@@ -116,6 +116,28 @@ def new_objects(u, scheme, storage=None):
             box.u[1:3] += before * things[10](0) + things[3][0] + things[8] + things[6].imag
     return (box.u ** 2).sum() + recent[0][0].sum() * point.x.sum() + point.y + named["b"].u.sum() + len(things[2])
 
+class Colour(Flag):
+    RED = 1
+    BLUE = 2
+
+class Wanting:
+    def __new__(cls, u):
+        made = object.__new__(cls)
+        made.u = u
+        return made
+
+class WantingList(list):
+    def __new__(cls, items):
+        return list.__new__(cls)
+
+def odd_objects(u, scheme, storage=None):
+    wanting, colours, long, listed = Wanting(u), Colour(0), 10 ** 4000, WantingList([u])
+    for step in checkpointed(range(STEPS), scheme, storage=storage):
+        assert long == 10 ** 4000 + step and (colours == Colour.RED | Colour.BLUE or step == 0)
+        wanting, colours, long = Wanting(np.sin(wanting.u)), Colour.RED | Colour.BLUE, long + 1
+        listed = WantingList([listed[0] * wanting.u])
+    return wanting.u.sum() + listed[0].sum()
+
 def histories(u, scheme, storage=None):
     states, energies, ages = [u], [], np.zeros(STEPS)
     for step in checkpointed(range(STEPS), scheme, storage=storage):
@@ -184,7 +206,7 @@ def descent(u, scheme, storage=None):
     return u
 """
 
-KNOWN = "in_place overwritten new_objects histories draws nested two_loops".split()
+KNOWN = "in_place overwritten new_objects odd_objects histories draws nested two_loops".split()
 UNKNOWN = "leaving returning exhausted".split()
 INPUTS = [np.linspace(0.1, 1.0, 6), np.array([0.9, 0.4, 0.7, 0.1, 0.8, 0.3])]
 SCHEMES = {
@@ -434,6 +456,26 @@ def test_what_another_process_could_not_make_is_refused_by_name(started, tmp_pat
         StorageError, match=r"grow holds the function closures.*<lambda>, which was made in the loop"
     ):
         started("closures", INPUTS[0], Revolve(2), storage)
+
+
+NOT_OWNED = """
+import numpy as np
+from checkpointer import checkpointed
+
+def borrowed(u, scheme, storage=None):
+    here = last = None
+    for step in checkpointed(range(6), scheme, storage=storage):
+        here, last = np.frombuffer(b"12345678"), 1.5 * step
+        u = u * 1.1
+    return u.sum()
+"""
+
+
+def test_memory_that_is_not_numpys_is_refused_by_name(started, tmp_path):
+    (tmp_path / "program_that_is_killed.py").write_text(NOT_OWNED)
+    storage = HDF5Storage(tmp_path / "run.h5", resume=True, every=0)
+    with pytest.raises(StorageError, match="here holds an array in memory that NumPy does not own"):
+        started("borrowed", INPUTS[0], Revolve(2), storage)
 
 
 # --- the file ----------------------------------------------------------------------------------------------------
