@@ -245,7 +245,7 @@ class Points:
             self._session.discard(ENTRY)
             self._forget_midway()
             self._make()
-        self._session.complete = True
+        self._session.finish()
         return adjoint
 
     # --- points --------------------------------------------------------------------------------------------------

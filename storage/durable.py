@@ -159,6 +159,12 @@ class DurableSession(Session):
         for state in self._states.values():
             state.committed = True
 
+    def finish(self) -> None:
+        """The loop is done, and its last point made: no other loop may go on with what it has left."""
+        self.complete = True
+        if self.file.in_place():
+            self.file.journal.settle()
+
     def _write_point(self, text: str, arrays: list[NDArray[Any]]) -> None:
         """The new one beside the old one, whose place it then takes."""
         if "point-new" in self._group:

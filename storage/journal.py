@@ -135,6 +135,13 @@ class JournaledFile:
         _sync(self.descriptor)
         self._pages.clear()
 
+    def settle(self) -> None:
+        """Remove the journal: the last commit is in the file, and no other is to be expected soon."""
+        try:
+            os.unlink(self._journal)
+        except FileNotFoundError:
+            pass
+
     def _changes(self) -> Iterator[tuple[int, bytes]]:
         for number, (content, changed) in sorted(self._pages.items()):
             edges = np.flatnonzero(np.diff(np.frombuffer(changed, np.uint8), prepend=0, append=0))

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+import xarray
 
 from checkpointer import (
     Auto,
@@ -315,6 +316,16 @@ def test_the_file_has_the_program_s_names(program, tmp_path):
         assert state["name"][()] == b"a"
         others = [group["state/index"] for group in file["loop-1"].values()]
         assert len(others) == 3
+
+
+def test_xarray_reads_a_snapshot(program, tmp_path):
+    path = tmp_path / "run.h5"
+    grad(program.rewritten.integers)(INPUTS[0], Revolve(3), HDF5Storage(path))
+    group = "loop-1/slot-0/state"
+    with xarray.open_dataset(path, engine="h5netcdf", group=group, phony_dims="sort") as found:
+        assert found["index"].values.tolist() == [0, 1, 2, 3, 4, 5]
+        assert found["mask"].dtype == bool
+        assert found["u"].values.tolist() == INPUTS[0].tolist()
 
 
 def test_a_constant_array_is_written_once(program, tmp_path):

@@ -306,6 +306,7 @@ def test_a_run_that_is_killed_again_and_again(started, clock, tmp_path, name, sc
     assert same(killed_on_and_on(started, name, u, scheme, storage, kills), expected), kills
     assert same(started(name, u, scheme, storage), expected)
     assert clock.steps == 0  # the file holds the result
+    assert os.listdir(tmp_path).count("run.h5-journal") == 0
 
 
 def test_killed_at_every_step(started, clock, tmp_path):
