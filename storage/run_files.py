@@ -11,6 +11,7 @@ import errno
 import os
 import struct
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -65,26 +66,34 @@ class RunFile:
 
     def knows(self, identity: str) -> bool:
         """Whether there is a group of this identity that no loop of this process has taken."""
-        return any(
-            _text(self.file[name], "identity") == identity for name in self.file if name not in self._taken
-        )
+        return any(self._identity(name) == identity for name in self.file if name not in self._taken)
 
     def take(self, identity: str) -> tuple[Any, bool]:
         """The group of a loop of this identity, and whether an earlier loop has left something in it."""
         for name in sorted(self.file, key=_number):
-            if name not in self._taken and _text(self.file[name], "identity") == identity:
+            if name not in self._taken and self._identity(name) == identity:
                 self._taken.add(name)
                 return self.file[name], True
         name = f"loop-{max(map(_number, self.file), default=0) + 1}"
         group = self.file.create_group(name)
         group["identity"] = np.bytes_(identity.encode())
+        group["identity"].attrs["crc32"] = zlib.crc32(identity.encode())
         self._taken.add(name)
         return group, False
 
     def others(self) -> list[str]:
         """The identities of loops of an earlier process that no loop of this one has taken."""
         names = sorted(self._inherited - self._taken, key=_number)
-        return [_text(self.file[name], "identity") for name in names]
+        return [self._identity(name) for name in names]
+
+    def _identity(self, name: str) -> str:
+        """What a loop's group belongs to."""
+        with self.errors("read what a run belongs to", 0):
+            found = self.file[name]["identity"]
+            text = bytes(found[()])
+            if found.attrs["crc32"] != zlib.crc32(text):
+                raise ValueError(f"the checksum of {name}/identity is another one")
+            return text.decode()
 
     def leave(self, name: str) -> None:
         """A loop has failed: the next of the same identity may go on from what was committed of its group."""
@@ -238,7 +247,3 @@ def _foreign(path: str) -> StorageError:
 
 def _number(name: str) -> int:
     return int(name.rpartition("-")[2])
-
-
-def _text(group: Any, name: str) -> str:
-    return bytes(group[name][()]).decode()

@@ -415,6 +415,47 @@ def test_another_program_is_refused(started, begun, tmp_path, old, new, found):
         started("in_place", INPUTS[0], Revolve(3), begun)
 
 
+CONSTANTS = """
+import functools
+import numpy as np
+from checkpointer import checkpointed
+
+RATE = 25
+
+def grown(u, rate=0.9, *, more=0.5):
+    return u * rate + more
+
+@functools.lru_cache
+def weight(n):
+    return 0.1 * n + RATE / 100
+
+def constants(u, scheme, storage=None):
+    for step in checkpointed(range(6), scheme, storage=storage):
+        u = np.sin(grown(u)) * weight(step)
+    return u.sum()
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("rate=0.9", "rate=0.8"),
+        ("more=0.5", "more=0.6"),
+        ("0.1 * n", "0.2 * n"),
+        ("RATE = 25", "RATE = 50"),
+    ],
+)
+def test_constants_that_are_no_part_of_the_state_belong_to_the_program(started, tmp_path, old, new):
+    path = tmp_path / "program_that_is_killed.py"
+    path.write_text(CONSTANTS)
+    storage = HDF5Storage(tmp_path / "run.h5", resume=True, every=0)
+    started("constants", INPUTS[0], Revolve(2), storage)
+    started("constants", INPUTS[0], Revolve(2), storage)
+    path.write_text(CONSTANTS.replace(old, new))
+    with pytest.raises(StorageError, match="belongs to another run: "):
+        started("constants", INPUTS[0], Revolve(2), storage)
+
+
 def test_a_comment_more_is_the_same_program(started, begun, tmp_path):
     path = tmp_path / "program_that_is_killed.py"
     path.write_text(PROGRAM.replace("STEPS = 11", "# how many\n\nSTEPS = 11"))
@@ -507,6 +548,18 @@ def test_a_file_of_another_kind_is_left_alone(started, tmp_path):
         with pytest.raises(StorageError, match="is not the file of a run that can be resumed"):
             started("in_place", INPUTS[0], Revolve(3), storage)
         assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [b'"loop"', b"identity"])
+def test_damage_outside_the_arrays_is_named(started, begun, tmp_path, damage):
+    run_files.close_all()
+    path = tmp_path / "run.h5"
+    (tmp_path / "run.h5-journal").unlink()  # it holds the last changes once more
+    content = path.read_bytes()
+    assert damage in content
+    path.write_bytes(content.replace(damage, bytes([damage[0] ^ 128]) + damage[1:]))
+    with pytest.raises(StorageError, match=r"run\.h5 is damaged \("):
+        started("in_place", INPUTS[0], Revolve(3), begun)
 
 
 def test_without_a_path_there_is_nothing_to_go_on_with():
