@@ -182,8 +182,12 @@ class CodeReach:
         found = []
         for function in self._alive:
             if isinstance(function, types.FunctionType):
-                defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items())
-                found += [f"{function.__qualname__} {value!r}" for value in defaults if _is_constant(value)]
+                defaults = [*enumerate(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items()]
+                found += [
+                    f"{function.__qualname__} {key} {value!r}"
+                    for key, value in defaults
+                    if _is_constant(value)
+                ]
         for inner in self._cached_reaches:
             found += inner.constants()
             for container in inner.containers:
@@ -282,9 +286,8 @@ def functions_of(cls: type) -> Iterator[types.FunctionType]:
 
 
 def _is_constant(value: Any) -> bool:
-    """Whether a value, or the last of a pair, is a number or a text."""
-    last = value[-1] if isinstance(value, tuple) and value else value
-    return isinstance(last, int | float | complex | str | bytes | None)
+    """Whether a value is a number or a text, and prints the same in every process."""
+    return isinstance(value, int | float | complex | str | bytes | None)
 
 
 class Defaults(Container):
