@@ -276,7 +276,6 @@ class _Reader:
         self.frozen = [not isinstance(root, int) and not root[3] for root in text["roots"]]
         self.roots = [self._root(root) for root in text["roots"]]
         self._shells = Shells(text["new"], self.value)
-        self._tuples: dict[int, Any] = {}
 
     def _root(self, text: Any) -> Array:
         if isinstance(text, int):

@@ -5,10 +5,13 @@ None, True, integers and texts stand for themselves; every other value is a list
 
 from __future__ import annotations
 
+import datetime
 import enum
 import functools
 import sys
 import types
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -35,6 +38,7 @@ class NotDescribedError(CheckpointerError):
 
 
 ATOMS = frozenset((type(None), bool, int, str))
+_TIMES = (datetime.date, datetime.datetime, datetime.time)
 _NMANT_80 = 63
 _LONG = 10_000
 """Bits of an integer from which on Python does not like to write it in decimal digits."""
@@ -80,6 +84,12 @@ def as_atom(value: Any) -> Any:
         if kind.__members__.get(value.name or "") is value:
             return ["enum", as_atom(kind), value.name]
         return ["flag", as_atom(kind), value.value]  # several of its members together, or none
+    if kind in _TIMES and getattr(value, "tzinfo", None) in (None, datetime.UTC):
+        return ["time", kind.__name__, value.isoformat()]
+    if kind is datetime.timedelta:
+        return ["span", value.days, value.seconds, value.microseconds]
+    if kind is Decimal or kind is Fraction:
+        return [kind.__name__, str(value)]
     if isinstance(value, frozenset):
         return ["fs", sorted((as_atom(item) for item in value), key=repr)]
     if isinstance(value, NAMED):
@@ -148,6 +158,10 @@ def _descr(text: Any) -> Any:
 
 
 _READERS: dict[str, Any] = {
+    "time": lambda kind, text: getattr(datetime, kind).fromisoformat(text),
+    "span": datetime.timedelta,
+    "Decimal": Decimal,
+    "Fraction": Fraction,
     "f": _float,
     "c": lambda text: complex(np.frombuffer(bytes.fromhex(text), complex)[0]),
     "b": bytes.fromhex,

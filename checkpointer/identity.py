@@ -52,7 +52,10 @@ def identity(
     """
     parts = {
         "loop": f"{os.path.basename(step.__code__.co_filename)}, {step.__qualname__}",
-        "program": _digest(*sorted(_of_code(code) for code in state.code())),
+        "program": _digest(
+            *sorted(_of_code(code) for code in state.code()),
+            *sorted(text.encode("utf-8", "replace") for text in state.constants()),
+        ),
         "scheme": _ADDRESS.sub("", scheme),
         "steps": length,
         "versions": {"checkpointer": VERSION, "numpy": np.__version__, "Python": platform.python_version()},

@@ -102,6 +102,7 @@ class CodeReach:
         self._attributes: set[str] = set()
         self._cached_methods: dict[str, str] = {}
         self._seen: set[Any] = set()
+        self._cached_reaches: list[CodeReach] = []
         self._alive: list[Any] = []  # ids in _seen stay unique as long as the objects live
 
     def discover(self, value: Any) -> None:
@@ -121,6 +122,7 @@ class CodeReach:
             return
         inner = CodeReach()
         inner.discover(function.__wrapped__)
+        self._cached_reaches.append(inner)
         names = [
             container.label(key)
             for container in inner.containers
@@ -172,7 +174,26 @@ class CodeReach:
 
     def code(self) -> list[types.CodeType]:
         """The code of all functions that were found."""
-        return [value for value in self._alive if isinstance(value, types.CodeType)]
+        found = [value for value in self._alive if isinstance(value, types.CodeType)]
+        return found + [code for inner in self._cached_reaches for code in inner.code()]
+
+    def constants(self) -> list[str]:
+        """What the code depends on and is no part of the state: plain defaults, and what functions with a cache mention."""
+        found = []
+        for function in self._alive:
+            if isinstance(function, types.FunctionType):
+                defaults = [*enumerate(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items()]
+                found += [
+                    f"{function.__qualname__} {key} {value!r}"
+                    for key, value in defaults
+                    if _is_constant(value)
+                ]
+        for inner in self._cached_reaches:
+            found += inner.constants()
+            for container in inner.containers:
+                pairs = container.pairs()
+                found += [f"{container.label(key)} {value!r}" for key, value in pairs if _is_constant(value)]
+        return found
 
     def knows(self, value: Any) -> bool:
         """Whether a function, class or cell has been found before."""
@@ -262,6 +283,11 @@ def functions_of(cls: type) -> Iterator[types.FunctionType]:
         for candidate in candidates:
             if isinstance(candidate, types.FunctionType):
                 yield candidate
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether a value is a number or a text, and prints the same in every process."""
+    return isinstance(value, int | float | complex | str | bytes | None)
 
 
 class Defaults(Container):

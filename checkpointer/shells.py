@@ -7,7 +7,7 @@ import functools
 import io
 import random
 import types
-from collections import OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +35,7 @@ _PLAIN: dict[str, Any] = {
     "list": list,
     "dict": dict,
     "OrderedDict": OrderedDict,
+    "Counter": Counter,
     "set": set,
     "bytearray": bytearray,
     "StringIO": io.StringIO,

@@ -261,6 +261,10 @@ class State:
         """The code that has been found so far."""
         return self._code.code()
 
+    def constants(self) -> list[str]:
+        """What that code depends on, and is no part of the state."""
+        return self._code.constants()
+
     def reach(self) -> int:
         """How many places of code have been found so far; the state as a whole may have more of them than it had."""
         return len(self._code.containers)

@@ -12,7 +12,7 @@ import os
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,9 @@ from checkpointer.storage.journal import JournaledFile, recover, sync_folder
 from checkpointer.storage.portable import Content
 
 VERSION = 1
+
+_SPARE = 1 << 20
+"""Bytes of a file that are not worth the trouble of making it smaller."""
 
 _lock = threading.RLock()
 _open: dict[str, RunFile] = {}
@@ -126,6 +129,20 @@ class RunFile:
         same = (now.st_dev, now.st_ino) == (self._status.st_dev, self._status.st_ino)
         return same and os.getpid() == self._process
 
+    def wasteful(self) -> bool:
+        """Whether most of the file is room that nothing uses: HDF5 forgets about it when a process is killed."""
+        used = 0
+
+        def add(name: str, item: Any) -> None:
+            nonlocal used
+            used += item.id.get_storage_size() if hasattr(item, "shape") else 0
+
+        try:
+            self.file.visititems(add)
+        except (OSError, RuntimeError, KeyError):
+            return False  # it is damaged, as will be found out
+        return os.fstat(self._descriptor).st_size > 2 * used + _SPARE
+
     def close(self) -> None:
         """Give the file back. What was not committed is lost."""
         self.file.close()
@@ -193,6 +210,8 @@ def run_file(path: str) -> RunFile:
             descriptor = _locked(path)
             try:
                 opened = RunFile(path, descriptor)
+                if opened.wasteful():
+                    opened, descriptor = compacted(opened), -1
             except OSError as error:
                 os.close(descriptor)
                 raise failed(f"open the file {path}", 0, os.path.dirname(path), error) from error
@@ -201,6 +220,31 @@ def run_file(path: str) -> RunFile:
                 raise
             _open[path] = opened
         return opened
+
+
+def compacted(wasteful: RunFile) -> RunFile:
+    """The same run in a smaller file, which takes the place of the other one at once; if the disk allows that."""
+    path, new = wasteful.path, f"{wasteful.path}-new"
+    with suppress(OSError):
+        os.unlink(new)
+    descriptor = -1
+    try:
+        descriptor = _locked(new)
+        with h5py_module().File(new, "w", libver="v108", locking=False) as file:
+            file.attrs.update(wasteful.file.attrs)
+            for name in wasteful.file:
+                wasteful.file.copy(wasteful.file[name], file, name)
+        os.fsync(descriptor)
+        os.rename(new, path)
+        sync_folder(path)
+    except (OSError, RuntimeError, StorageError):
+        with suppress(OSError):
+            os.unlink(new)
+        if descriptor >= 0:
+            os.close(descriptor)
+        return wasteful
+    wasteful.close()
+    return RunFile(path, descriptor)
 
 
 def close_all() -> None:

@@ -37,10 +37,12 @@ from checkpointer.hook import TransformingLoader
 from checkpointer.storage import journal, run_files, verify
 
 PROGRAM = """
+import datetime
 import random
 from array import array
-from collections import OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum, Flag
 from functools import partial
 from typing import NamedTuple
@@ -108,6 +110,7 @@ def new_objects(u, scheme, storage=None):
         point = Point(point.x[::-1] * box.u.mean(), float(step) * point.y + 0.5)
         things = Chain([shared, slotted, {1, 2, step}, array("d", [1.5, step]), bytearray(b"ab"), 2 ** 70, 1j, b"x",
                         np.float32(step), [named], partial(max, step), slice(1, step), np.pi])
+        things += [datetime.date(2026, 1, 1) + datetime.timedelta(days=step), Decimal(step) / 7, Counter(str(step))]
         things.tag = named
         assert things.tag["a"] is things[0] and things[1] is named["b"] and things[9][0] is named
         if step > 2:
@@ -416,6 +419,47 @@ def test_another_program_is_refused(started, begun, tmp_path, old, new, found):
         started("in_place", INPUTS[0], Revolve(3), begun)
 
 
+CONSTANTS = """
+import functools
+import numpy as np
+from checkpointer import checkpointed
+
+RATE = 25
+
+def grown(u, rate=0.9, *, more=0.5):
+    return u * rate + more
+
+@functools.lru_cache
+def weight(n):
+    return 0.1 * n + RATE / 100
+
+def constants(u, scheme, storage=None):
+    for step in checkpointed(range(6), scheme, storage=storage):
+        u = np.sin(grown(u)) * weight(step)
+    return u.sum()
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("rate=0.9", "rate=0.8"),
+        ("more=0.5", "more=0.6"),
+        ("0.1 * n", "0.2 * n"),
+        ("RATE = 25", "RATE = 50"),
+    ],
+)
+def test_constants_that_are_no_part_of_the_state_belong_to_the_program(started, tmp_path, old, new):
+    path = tmp_path / "program_that_is_killed.py"
+    path.write_text(CONSTANTS)
+    storage = HDF5Storage(tmp_path / "run.h5", resume=True, every=0)
+    started("constants", INPUTS[0], Revolve(2), storage)
+    started("constants", INPUTS[0], Revolve(2), storage)
+    path.write_text(CONSTANTS.replace(old, new))
+    with pytest.raises(StorageError, match="belongs to another run: "):
+        started("constants", INPUTS[0], Revolve(2), storage)
+
+
 def test_a_comment_more_is_the_same_program(started, begun, tmp_path):
     path = tmp_path / "program_that_is_killed.py"
     path.write_text(PROGRAM.replace("STEPS = 11", "# how many\n\nSTEPS = 11"))
@@ -554,6 +598,18 @@ def test_a_file_of_another_kind_is_left_alone(started, tmp_path):
         assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("damage", [b'"loop"', b"identity"])
+def test_damage_outside_the_arrays_is_named(started, begun, tmp_path, damage):
+    run_files.close_all()
+    path = tmp_path / "run.h5"
+    (tmp_path / "run.h5-journal").unlink()  # it holds the last changes once more
+    content = path.read_bytes()
+    assert damage in content
+    path.write_bytes(content.replace(damage, bytes([damage[0] ^ 128]) + damage[1:]))
+    with pytest.raises(StorageError, match=r"run\.h5 is damaged \("):
+        started("in_place", INPUTS[0], Revolve(3), begun)
+
+
 def test_without_a_path_there_is_nothing_to_go_on_with():
     from checkpointer import ArgumentError
 
@@ -601,6 +657,22 @@ def test_sigkill(started, clock, tmp_path):
     count, *found = done.stdout.split()
     assert found == [value.hex(), gradient.tobytes().hex()]
     assert int(count) <= total - 10
+
+
+def test_a_file_that_is_mostly_unused_becomes_smaller(started, tmp_path):
+    """HDF5 forgets in a kill what room in the file is free."""
+    u = np.linspace(0.1, 1.0, 20_000)
+    expected = started("in_place", u, Revolve(3), MemoryStorage())
+    storage = HDF5Storage(tmp_path / "run.h5", resume=True, every=0)
+    sizes = []
+    for _ in range(20):
+        with pytest.raises(Killed):
+            started("in_place", u, Revolve(3), storage, kill=2)
+        sizes.append((tmp_path / "run.h5").stat().st_size)
+    states = max(sizes) / (2 * u.nbytes)
+    assert states < 25, sizes  # up to seven stand in it
+    assert sorted(path.name for path in tmp_path.glob("run*")) == ["run.h5", "run.h5-journal"]
+    assert same(started("in_place", u, Revolve(3), storage), expected)
 
 
 def test_two_processes_cannot_have_one_file(started, begun, tmp_path):
