@@ -25,7 +25,8 @@ from checkpointer.encoding import NotDescribedError
 from checkpointer.errors import ReplayError, StorageError
 from checkpointer.identity import difference, digest_of, identity
 from checkpointer.memory import Array
-from checkpointer.progress import DONE, FORWARD, REVERSE, Progress, Standing
+from checkpointer.progress import DONE, FORWARD, REVERSE, Progress
+from checkpointer.rebuilding import Rebuilding
 from checkpointer.reports import place_of
 from checkpointer.schemes import Action, Advance, Discard, Record, Restore, Reverse, Scheme
 from checkpointer.signals import BREAK, EXHAUSTED, Return
@@ -63,12 +64,11 @@ class Points:
         self._session = session
         self._scheme = scheme
         self._now = Progress()
-        self._standing = Standing()
         self._found: Progress | None = None
         self._adjoint: Adjoint | None = None
         self._resumed: Adjoint | None = None
         self._before: Snapshot | None = None
-        self._rebuilding = False
+        self._rebuilding = Rebuilding(loop, session)
         self._clock = perf_counter()
         self._pause = session.every
 
@@ -137,7 +137,7 @@ class Points:
                 return
             for number in range(found.position):
                 loop.items.has(number)
-            self._rebuild(found.position)
+            self._rebuilding.run(found.position)
             loop.begin_at(found.position)
             actions = _from(found.position, actions)
         for action in actions:
@@ -155,7 +155,7 @@ class Points:
                 raise StorageError(
                     f"{self._session.file.path} belongs to another run: its schedule had more actions than this one has"
                 )
-            self._standing.note(action)
+            self._rebuilding.standing.note(action)
             if isinstance(action, Advance) and action.start == schedule.trial:
                 schedule.measurement = self._now.measurement()
 
@@ -165,7 +165,7 @@ class Points:
         assert steps is not None
         for number in range(steps + (not found.signal)):
             loop.items.has(number)
-        self._put(steps, self._session.found(steps))
+        self._rebuilding.put(steps, self._session.found(steps))
         self._session.adopt(FINAL, steps)
         signal = Return(loop.holder[1]) if found.signal == "return" else _SIGNALS[found.signal]
         loop.end_at(steps, signal, recorded=found.recorded)
@@ -202,7 +202,7 @@ class Points:
         if (
             self._before is not None
         ):  # as the sweep would leave it: what came before the loop is reversed from it
-            self._put(0, self._before)
+            self._rebuilding.put(0, self._before)
             self._before = None
             return
         actions = self._loop.schedule.reverse()
@@ -210,7 +210,7 @@ class Points:
             self._skip(actions, found.actions)
             first = _up_to_state(actions)
             lost = bool(first) and isinstance(first[-1], Restore)
-            self._rebuild(None if lost else found.position)
+            self._rebuilding.run(None if lost else found.position)
             actions = _from(found.position, chain(first, actions))
         for action in actions:
             yield action
@@ -253,7 +253,7 @@ class Points:
     def at_step(self, number: int) -> None:
         """The state is the one before this step, in the middle of an `Advance`."""
         if self._due:
-            if not self._rebuilding:
+            if not self._rebuilding.under_way:
                 self._now.position = number
             self._make(at=number)
 
@@ -301,55 +301,6 @@ class Points:
     def _forget_midway(self) -> None:
         if MIDWAY in self._session:
             self._session.discard(MIDWAY)
-
-    # --- making again what stood ---------------------------------------------------------------------------------
-
-    def _rebuild(self, position: int | None) -> None:
-        """Let everything stand that the actions so far have left standing, and the state be that of the position."""
-        loop, standing = self._loop, self._standing
-        wanted = [
-            (step, 0, slot, level)
-            for slot, (step, level) in standing.snapshots.items()
-            if not loop.session.adopt(slot, step, level)
-        ]
-        wanted += [(step, 1, slot, 0) for slot, step in standing.tapes.items()]
-        at: int | None = None
-        self._rebuilding = True
-        for step, taped, slot, level in sorted(wanted):
-            at = self._reach(step, at)
-            if taped:
-                loop.record_again(step)
-                at = step + 1
-            else:
-                loop.save(step, slot, level)
-        if position is not None:
-            self._reach(position, at)
-        self._rebuilding = False
-        self._session.settle()
-
-    def _reach(self, step: int, at: int | None) -> int:
-        """Make the state the one before a step, from the state before step ``at`` or a snapshot that is nearer."""
-        base = self._session.nearest(step)
-        if at is None or at > step or (base is not None and base > at):
-            if base is None:
-                raise StorageError(
-                    f"{self._session.file.path} is damaged: there is no snapshot of the state before step {step} or an"
-                    " earlier one. Remove the file to start anew, or bring back a good copy"
-                )
-            self._put(base, self._session.found(base))
-            at = base
-        self._loop.run_again(at, step)
-        return step
-
-    def _put(self, step: int, snapshot: object) -> None:
-        """Make the live objects what they were before a step."""
-        loop = self._loop
-        assert isinstance(snapshot, Snapshot)
-        snapshot.restore(loop.known)
-        loop.known.note_steps()
-        loop.state.begin(step)
-        if loop.steps is not None and loop.handles.any:
-            loop.handles.hide(loop.state.survey())
 
 
 def _from(position: int, actions: Iterator[Action]) -> Iterator[Action]:
