@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ from checkpointer.containers import (
 from checkpointer.encoding import (
     ATOMS,
     NAMED,
+    VALUES,
     NotDescribedError,
     as_atom,
     as_data,
@@ -56,13 +57,18 @@ class Entry:
     roots : list of ndarray
         The base arrays.
     objects : list
-        Everything that the containers hold, and the containers' owners.
+        The objects that the containers hold, and the containers' owners, each once.
+    values : list
+        The numbers, tuples and the like that they hold, in every place: whether two places hold the same float or two
+        equal ones may differ from process to process.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.containers = [container for container, _ in snapshot.contents]
         self.roots = [buffer.root for buffer in snapshot.buffers.values()]
         self.objects: list[Any] = []
+        self.values: list[Any] = []
+        self._positions: dict[int, int] = {}
         self._numbers: dict[int, int] = {}
         self._containers = {container.identity: number for number, container in enumerate(self.containers)}
         self._roots = {id(root): number for number, root in enumerate(self.roots)}
@@ -72,17 +78,22 @@ class Entry:
                 self._add(value)
 
     def _add(self, value: Any) -> None:
-        if id(value) in self._numbers or is_atom(value):
-            return
-        self._numbers[id(value)] = len(self.objects)
-        self.objects.append(value)
-        if isinstance(value, tuple):
-            for item in value:
+        if isinstance(value, VALUES):
+            self._positions.setdefault(id(value), len(self.values))
+            self.values.append(value)
+            for item in value if isinstance(value, tuple) else ():
                 self._add(item)
+        elif id(value) not in self._numbers and not is_atom(value):
+            self._numbers[id(value)] = len(self.objects)
+            self.objects.append(value)
 
     def number(self, value: Any) -> int | None:
         """The number of an object, if it was there."""
         return self._numbers.get(id(value))
+
+    def position(self, value: Any) -> int | None:
+        """Where this very number or tuple stood, if it was there."""
+        return self._positions.get(id(value))
 
     def container(self, container: Container) -> int | None:
         """The number of a container."""
@@ -96,21 +107,26 @@ class Entry:
 # --- to text ----------------------------------------------------------------------------------------------------------
 
 
-def described(snapshot: Snapshot, entry: Entry) -> str:
+def described(snapshot: Snapshot, entry: Entry, *, alike: bool = False) -> str:
     """A snapshot as text, without the contents of its arrays.
+
+    With ``alike``, the same for any two states that no program can tell from each other, and not meant to be read.
 
     Raises
     ------
     NotDescribedError
         If the state holds something that was made in the loop and cannot be described.
     """
-    return json.dumps(_Describer(snapshot, entry).text(), separators=(",", ":"))
+    return json.dumps(_Describer(snapshot, entry, alike=alike).text(), separators=(",", ":"))
 
 
 class _Describer:
-    def __init__(self, snapshot: Snapshot, entry: Entry) -> None:
+    def __init__(self, snapshot: Snapshot, entry: Entry, *, alike: bool) -> None:
         self._snapshot = snapshot
         self._entry = entry
+        self._alike = alike
+        self._numbers: dict[int, int] = {}
+        self._shared: list[Any] = []
         self._roots = {id(buffer.root): number for number, buffer in enumerate(snapshot.buffers.values())}
         self._new: dict[int, tuple[int, Any, Any]] = {}
         self._attributes: dict[int, int] = {}
@@ -130,7 +146,8 @@ class _Describer:
             self._root(buffer.root, *names.get(key, ("",))[:1])
             for key, buffer in self._snapshot.buffers.items()
         ]
-        return {"roots": roots, "new": [shell for _, shell, _ in self._new.values()], "contents": found}
+        new = [shell for _, shell, _ in self._new.values()]
+        return {"roots": roots, "shared": self._shared, "new": new, "contents": found}
 
     def _place(self, container: Container) -> tuple[str, Any] | None:
         number = self._entry.container(container)
@@ -184,21 +201,37 @@ class _Describer:
 
     def value(self, value: Any) -> Any:
         """A value as text: by its number, by its content, or as a new object that is described elsewhere."""
+        if isinstance(value, VALUES):
+            return self._value(value)
         number = self._entry.number(value)
         if number is not None:
             return ["e", number]
-        if is_atom(value) or isinstance(value, float | complex | np.generic):
+        if is_atom(value):
             return as_atom(value)
-        if isinstance(value, tuple):
-            return self._tuple(value)
         if type(value) is np.ndarray and value.dtype != object:
-            return self._array(value)
+            return self._once(value, self._array)
         try:
             return as_atom(value)
         except NotDescribedError as error:
             if isinstance(value, NAMED):
                 raise NotDescribedError(error.what, self._name) from None
             return self._object(value)
+
+    def _value(self, value: Any) -> Any:
+        describe = self._tuple if isinstance(value, tuple) else as_atom
+        if self._alike:
+            return describe(value)
+        position = self._entry.position(value)
+        return self._once(value, describe) if position is None else ["x", position]
+
+    def _once(self, value: Any, describe: Callable[[Any], Any]) -> Any:
+        """What stands in several places is described once, and is one object again."""
+        number = self._numbers.get(id(value))
+        if number is None:
+            number = self._numbers[id(value)] = len(self._shared)
+            self._shared.append(None)
+            self._shared[number] = describe(value)
+        return ["s", number]
 
     def _tuple(self, value: tuple[Any, ...]) -> Any:
         items = [self.value(item) for item in value]
@@ -273,6 +306,8 @@ class _Reader:
     def __init__(self, text: Any, entry: Entry) -> None:
         self._entry = entry
         self._contents = text["contents"]
+        self._texts = text["shared"]
+        self._made: dict[int, Any] = {}
         self.frozen = [not isinstance(root, int) and not root[3] for root in text["roots"]]
         self.roots = [self._root(root) for root in text["roots"]]
         self._shells = Shells(text["new"], self.value)
@@ -325,6 +360,10 @@ class _Reader:
         kind, *rest = text
         if kind == "e":
             return self._entry.objects[rest[0]]
+        if kind == "x":
+            return self._entry.values[rest[0]]
+        if kind == "s":
+            return self._shared(rest[0])
         if kind == "a":
             return self.roots[rest[0]]
         if kind == "v":
@@ -336,6 +375,11 @@ class _Reader:
         if kind == "nt":
             return from_atom(rest[0])(*map(self.value, rest[1]))
         return from_atom(text)
+
+    def _shared(self, number: int) -> Any:
+        if number not in self._made:
+            self._made[number] = self.value(self._texts[number])
+        return self._made[number]
 
     def _view(
         self, number: int, kind: Any, offset: int, shape: list[int], strides: list[int], writeable: bool

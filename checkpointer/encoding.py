@@ -46,6 +46,13 @@ _MORE_ATOMS = frozenset((bytes, range, slice, type(Ellipsis), type(NotImplemente
 NAMED = (type, types.FunctionType, types.BuiltinFunctionType, np.ufunc, functools._lru_cache_wrapper)
 
 
+VALUES = (
+    *(float, complex, np.generic, tuple, frozenset, Decimal, Fraction),
+    *(datetime.date, datetime.time, datetime.timedelta),
+)
+"""Values that hold what they are, and which of several equal ones it is hardly matters; tuples may hold objects."""
+
+
 def is_atom(value: Any) -> bool:
     """Whether a value is described by its content alone, and its identity is nobody's concern."""
     kind = type(value)

@@ -87,7 +87,8 @@ class Points:
         self._entry = Entry(snapshot)
         self.describe(snapshot)
         steps = loop.items.length
-        me = identity(loop.step, loop.state, self._scheme, steps, snapshot, snapshot.description)
+        form = described(snapshot, self._entry, alike=True)
+        me = identity(loop.step, loop.state, self._scheme, steps, snapshot, form)
         others = file.others()
         if others and not file.knows(me):
             raise StorageError(

@@ -177,6 +177,21 @@ def two_loops(u, scheme, storage=None):
         v = v * np.cos(w) + u[::-1] * 0.1
     return (v * w).sum()
 
+def shared(u, scheme, storage=None):
+    # the second loop begins with numbers, tuples and views that stand in several places
+    level, pair = 0.5, (u, 1.0)
+    box = Box(u, level)
+    old = [pair, pair]
+    for step in checkpointed(range(STEPS), scheme, storage=storage):
+        box.t = level = float(step) * 0.01
+        pair = (np.sin(pair[0]), level)
+        old = [pair, pair, pair[0][1:3]]
+        named = {"view": old[2]}
+    for step in checkpointed(range(STEPS - 4), scheme, storage=storage):
+        u = u * 1.01 + level * pair[0] + box.t
+        named["view"][0] += 0.1
+    return u.sum() + old[1][0].sum() + old[2].sum()
+
 def leaving(u, scheme, storage=None):
     n = 0
     while checkpointed(u.sum() < 60, scheme, storage=storage):
@@ -209,7 +224,7 @@ def descent(u, scheme, storage=None):
     return u
 """
 
-KNOWN = "in_place overwritten new_objects odd_objects histories draws nested two_loops".split()
+KNOWN = "shared in_place overwritten new_objects odd_objects histories draws nested two_loops".split()
 UNKNOWN = "leaving returning exhausted".split()
 INPUTS = [np.linspace(0.1, 1.0, 6), np.array([0.9, 0.4, 0.7, 0.1, 0.8, 0.3])]
 SCHEMES = {
