@@ -1,4 +1,4 @@
-"""schemes/ and storage/ import the standard library, NumPy and the errors, storage/ also h5py, and nothing else."""
+"""schemes/ and storage/ import the standard library, NumPy and the errors, storage/ also what it writes files with."""
 
 import ast
 import importlib
@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize(("folder", "library"), [("schemes", "numpy"), ("storage", "h5py")])
-def test_imports(folder, library):
+@pytest.mark.parametrize(
+    ("folder", "libraries"), [("schemes", ()), ("storage", ("h5py", "hdf5plugin", "xxhash"))]
+)
+def test_imports(folder, libraries):
     root = Path(importlib.import_module(f"checkpointer.{folder}").__file__).parent
     for path in root.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -18,6 +20,6 @@ def test_imports(folder, library):
                 names = [node.module]
             for name in names:
                 own = name == "checkpointer.errors" or name.startswith(f"checkpointer.{folder}.")
-                assert own or name.split(".")[0] in {"numpy", library, *sys.stdlib_module_names}, (
+                assert own or name.split(".")[0] in {"numpy", *libraries, *sys.stdlib_module_names}, (
                     f"{path.name} imports {name}"
                 )
