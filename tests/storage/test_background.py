@@ -779,8 +779,16 @@ def test_a_snapshot_that_refers_to_its_session_does_not_keep_it():
     assert not thread.is_alive()
 
 
+@pytest.fixture
+def interrupts():
+    """Raise KeyboardInterrupt, which a process that was begun in the background ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs a signal")
-def test_an_interrupt_while_saving_waits(blocked):
+def test_an_interrupt_while_saving_waits(blocked, interrupts):
     slow = Slow()
     session = BackgroundStorage(slow, buffers=1).session()
     session.save(0, state(0))
