@@ -23,7 +23,7 @@ import numpy as np
 from checkpointer.boxes import plain
 from checkpointer.containers import Container
 from checkpointer.errors import ReplayError
-from checkpointer.memory import Array, root_of
+from checkpointer.memory import Array, offset_in, root_of
 from checkpointer.reach import names_in
 from checkpointer.replay import original_of
 from checkpointer.state import State, Survey
@@ -200,7 +200,7 @@ class _Digest:
         """Its form, the place where its memory was met first, and its content."""
         if id(array) not in self._arrays:
             root = root_of(array)
-            offset = array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+            offset = offset_in(root, array)
             owner = self._roots.setdefault(id(root), label)
             found = hashlib.blake2b(repr((owner, offset, array.shape, array.strides, array.dtype)).encode())
             content = array

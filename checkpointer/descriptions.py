@@ -41,7 +41,7 @@ from checkpointer.encoding import (
     is_atom,
 )
 from checkpointer.frames import Contents, can_be_made_again, named_arrays, values
-from checkpointer.memory import Array, root_of
+from checkpointer.memory import Array, offset_in, root_of
 from checkpointer.reach import Defaults
 from checkpointer.shells import Shells, shell_of
 from checkpointer.snapshots import Snapshot, StoredBuffer
@@ -244,7 +244,7 @@ class _Describer:
             raise NotDescribedError("an array that the walk of the state did not find", self._name)
         if value is root:
             return ["a", number]
-        offset = value.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+        offset = offset_in(root, value)
         kind = as_atom(value.dtype)
         return ["v", number, kind, offset, list(value.shape), list(value.strides), value.flags.writeable]
 

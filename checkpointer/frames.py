@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from checkpointer.containers import Cell, Container, Deque, Global, List, ObjectArray, Opaque, Partial, Slots
-from checkpointer.memory import Array, root_of
+from checkpointer.memory import Array, offset_in, root_of
 from checkpointer.reach import Defaults
 from checkpointer.tails import Tail
 
@@ -165,7 +165,7 @@ class _View:
         self.shape = view.shape
         self.strides = view.strides
         self.dtype = view.dtype
-        self.offset = view.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+        self.offset = offset_in(root, view)
         self.writeable = view.flags.writeable
 
     def again(self, root: Array) -> Array:

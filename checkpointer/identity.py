@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from checkpointer.descriptions import Entry
+from checkpointer.descriptions import Entry, described
 from checkpointer.encoding import bits
 from checkpointer.frames import labelled, named_arrays
-from checkpointer.memory import Array, root_of
+from checkpointer.memory import Array, offset_in, root_of
 from checkpointer.snapshots import Snapshot
 from checkpointer.state import State
 from checkpointer.version import VERSION
@@ -31,7 +31,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def identity(
-    step: Callable[..., Any], state: State, scheme: str, length: int | None, entry: Snapshot, text: str
+    step: Callable[..., Any], state: State, scheme: str, length: int | None, snapshot: Snapshot, entry: Entry
 ) -> str:
     """The text of a loop.
 
@@ -45,10 +45,8 @@ def identity(
         How the scheme prints.
     length : int or None
         The number of steps, if it is known.
-    entry : Snapshot
-        The state at the loop's entry.
-    text : str
-        Its description.
+    snapshot, entry : Snapshot, Entry
+        The state at the loop's entry, and its objects.
     """
     parts = {
         "loop": f"{os.path.basename(step.__code__.co_filename)}, {step.__qualname__}",
@@ -59,8 +57,8 @@ def identity(
         "scheme": _ADDRESS.sub("", scheme),
         "steps": length,
         "versions": {"checkpointer": VERSION, "numpy": np.__version__, "Python": platform.python_version()},
-        "inputs": [[_ADDRESS.sub("", name), digest] for name, digest in _inputs(entry)],
-        "objects": _digest(text.encode(), *_kinds(entry)),
+        "inputs": [[_ADDRESS.sub("", name), digest] for name, digest in _inputs(snapshot)],
+        "objects": _digest(described(snapshot, entry, alike=True).encode(), *_kinds(entry)),
     }
     return json.dumps(parts, separators=(",", ":"))
 
@@ -102,15 +100,14 @@ def _inputs(entry: Snapshot) -> Iterator[tuple[str, str]]:
             yield name, _digest(type(value).__name__.encode(), text.encode("utf-8", "replace"))
 
 
-def _kinds(entry: Snapshot) -> Iterator[bytes]:
-    for container in entry.contents:
-        yield f"{type(container[0]).__name__} {_ADDRESS.sub('', container[0].name)}\n".encode()
-    for value in Entry(entry).objects:
+def _kinds(entry: Entry) -> Iterator[bytes]:
+    """Of what kind the places and objects are, and how arrays lie in their memory."""
+    for container in entry.containers:
+        yield f"{type(container).__name__} {_ADDRESS.sub('', container.name)}\n".encode()
+    for value in entry.objects:
         yield f"{type(value).__module__}.{type(value).__qualname__}\n".encode()
         if type(value) is np.ndarray and value.dtype != object:
-            root = root_of(value)
-            offset = value.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-            yield f"{offset} {value.shape} {value.strides} {value.dtype}".encode()
+            yield f"{offset_in(root_of(value), value)} {value.shape} {value.strides} {value.dtype}".encode()
 
 
 def _of_code(code: types.CodeType) -> bytes:

@@ -136,15 +136,15 @@ class Loop:
 
     def advance(self, start: int, stop: int) -> None:
         """Run the steps from ``start`` to before ``stop`` on plain arrays."""
-        self.known.note_steps()
-        if self.steps is None:
-            if start == self.schedule.trial and self.items.has(start):
-                self.schedule.measurement = on_trial(self, start)
-                start += 1
-            if self.steps is None:
-                self.advance_first(start, stop)
+        if self.steps is not None:
+            self.run_again(start, stop)
             return
-        self.run_again(start, stop)
+        self.known.note_steps()
+        if start == self.schedule.trial and self.items.has(start):
+            self.schedule.measurement = on_trial(self, start)
+            start += 1
+        if self.steps is None:
+            self.advance_first(start, stop)
 
     def save(self, step: int, slot: int, level: int) -> None:
         """Store the state before ``step`` on a level of the storage."""
@@ -183,9 +183,19 @@ class Loop:
         else:
             self.steps = step
             return
-        if slot is not None:
-            taped.keep()
-            self.known.note_steps()
+        if slot is None:
+            self._kept[step] = taped
+        else:
+            self._keep(step, taped)
+
+    def record_again(self, step: int) -> None:
+        """Run a step that has run before, in an earlier process perhaps, under the tape, and keep the tape."""
+        self._keep(step, self._trace_again(step))
+
+    def _keep(self, step: int, taped: Taped) -> None:
+        """Keep a tape while other steps run."""
+        taped.keep()
+        self.known.note_steps()
         self._kept[step] = taped
 
     def pullback(self, step: int, adjoint: Adjoint) -> Adjoint:
@@ -245,13 +255,6 @@ class Loop:
                 if self.points is not None:
                     self.points.at_step(number + 1)
         self._check(stop)
-
-    def record_again(self, step: int) -> None:
-        """Run a step that has run before under the tape, and keep the tape."""
-        taped = self._trace_again(step)
-        taped.keep()
-        self.known.note_steps()
-        self._kept[step] = taped
 
     def begin_at(self, step: int) -> None:
         """The first sweep goes on from the state before this step, to which an earlier process has come."""

@@ -20,6 +20,11 @@ from checkpointer.errors import ArgumentError
 from checkpointer.refusals import noted, refuse
 
 
+def offset_in(root: Array, view: Array) -> int:
+    """How many bytes after the beginning of an array another one begins, which lies in its memory."""
+    return int(view.__array_interface__["data"][0] - root.__array_interface__["data"][0])
+
+
 def root_of(array: Array) -> Array:
     """The array that owns the memory which ``array`` is a view of (itself, if it is none)."""
     base = array.base
@@ -109,7 +114,7 @@ class Memory:
             flat = self.flat = np.zeros(_extent(root), root.dtype)
         if view is root:
             return np.ndarray(root.shape, root.dtype, flat, 0, root.strides)
-        offset = view.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+        offset = offset_in(root, view)
         return np.ndarray(view.shape, view.dtype, flat, offset, view.strides)
 
     def take(self, view: Array) -> Array | None:
@@ -155,7 +160,7 @@ class Memory:
         self.adjoint(self.root)
         assert self.flat is not None
         places = self.adjoint(view)
-        offset = places.__array_interface__["data"][0] - self.flat.__array_interface__["data"][0]
+        offset = offset_in(self.flat, places)
         index = np.full(view.shape, offset // view.itemsize)
         for axis, stride in enumerate(view.strides):
             shape = [1] * view.ndim

@@ -14,7 +14,7 @@ import numpy as np
 
 from checkpointer.boxes import plain
 from checkpointer.containers import Cell, Container, Deque, Dict, Global, List
-from checkpointer.memory import Array, flipped
+from checkpointer.memory import Array, flipped, offset_in
 from checkpointer.state import Key, Leaf, in_tuples
 from checkpointer.stretch import Adjoint, Base, Group
 from checkpointer.tails import Tail
@@ -162,8 +162,7 @@ def _part(entry: Any, node: TapeNode) -> Any:
         return entry  # a number, or all members are the same part of their base
     if value.size == 0:
         return None
-    start = node.memory.root.__array_interface__["data"][0]
-    offset = value.__array_interface__["data"][0] - start
+    offset = offset_in(node.memory.root, value)
     return np.ndarray(value.shape, value.dtype, entry.flat, offset, value.strides)
 
 

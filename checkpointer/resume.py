@@ -87,8 +87,7 @@ class Points:
         self._entry = Entry(snapshot)
         self.describe(snapshot)
         steps = loop.items.length
-        form = described(snapshot, self._entry, alike=True)
-        me = identity(loop.step, loop.state, self._scheme, steps, snapshot, form)
+        me = identity(loop.step, loop.state, self._scheme, steps, snapshot, self._entry)
         others = file.others()
         if others and not file.knows(me):
             raise StorageError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import math
 import os
-import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkpointer.errors import ArgumentError, StorageError
+from checkpointer.storage.hdf5_files import error_number, h5py_module
 
 Array = NDArray[Any]
 
@@ -93,7 +93,7 @@ class DumpFile:
     # --- the file ----------------------------------------------------------------------------------------------------
 
     def _new(self, overwrite: bool) -> Any:
-        h5py = _h5py()
+        h5py = h5py_module("Dump")
         try:
             if overwrite and os.path.lexists(self.path):
                 os.unlink(self.path)  # whoever reads it goes on reading what it held
@@ -110,7 +110,7 @@ class DumpFile:
     def open_again(self) -> None:
         """Go on after `close`, if the file is still the one that was closed."""
         try:
-            self._file = _h5py().File(self.path, "r+", libver="v108", locking="best-effort")
+            self._file = h5py_module("Dump").File(self.path, "r+", libver="v108", locking="best-effort")
         except OSError as error:
             if not os.path.lexists(self.path):
                 raise StorageError(
@@ -172,8 +172,7 @@ class DumpFile:
             raise self._failed(task, size, error) from error
 
     def _failed(self, task: str, size: int, error: BaseException) -> StorageError:
-        found = re.search(r"errno = (\d+)", str(error))  # HDF5 has it in its text only
-        number = getattr(error, "errno", None) or (int(found[1]) if found else 0)
+        number = error_number(error)
         needed = f" of {size / 1e6:.3g} MB" if size else ""
         text = f"cannot {task}{needed} ({self._given}): {os.strerror(number) if number else error}"
         folder = os.path.dirname(self.path)
@@ -320,13 +319,3 @@ def _chunks(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
         longest = part.index(max(part))
         part[longest] = -(-part[longest] // 2)
     return (1, *part)
-
-
-def _h5py() -> Any:
-    try:
-        import h5py
-    except ImportError as error:
-        raise StorageError(
-            f"Dump needs h5py, which cannot be imported ({error}): pip install h5py"
-        ) from error
-    return h5py

@@ -95,10 +95,7 @@ class SnapshotFile:
 
     def check(self) -> None:
         """Refuse to go on with a file that is no longer there, or in another process than the one that opened it."""
-        if os.getpid() != self._process:
-            raise StorageError(
-                f"{self.path} was opened before this process was forked: open the loop's storage in the process that runs it"
-            )
+        refuse_after_fork(self.path, self._process)
         if self.temporary:
             return
         try:
@@ -162,6 +159,14 @@ class SnapshotFile:
             pass
         if os.name != "posix":
             _remove(self.path)
+
+
+def refuse_after_fork(path: str, process: int) -> None:
+    """Refuse to use a file in another process than the one that opened it."""
+    if os.getpid() != process:
+        raise StorageError(
+            f"{path} was opened before this process was forked: open the loop's storage in the process that runs it"
+        )
 
 
 def temporary_file(folder: str | None) -> SnapshotFile:
@@ -385,7 +390,7 @@ def _remove(path: str) -> None:
         pass
 
 
-def h5py_module() -> Any:
+def h5py_module(user: str = "HDF5Storage") -> Any:
     """The module h5py, which is imported when it is first needed."""
     try:
         import h5py
@@ -393,6 +398,6 @@ def h5py_module() -> Any:
         raise failed("import h5py", 0, os.path.dirname(error.filename or ""), error) from error
     except ImportError as error:
         raise StorageError(
-            f"HDF5Storage needs h5py, which cannot be imported ({error}): pip install h5py"
+            f"{user} needs h5py, which cannot be imported ({error}): pip install h5py"
         ) from error
     return h5py

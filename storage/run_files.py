@@ -21,7 +21,7 @@ from checkpointer.errors import StorageError
 from checkpointer.storage.compression import Compression
 from checkpointer.storage.hdf5_base import DamageError
 from checkpointer.storage.hdf5_datasets import Dataset, create, opened
-from checkpointer.storage.hdf5_files import RUN, error_number, failed, h5py_module
+from checkpointer.storage.hdf5_files import RUN, error_number, failed, h5py_module, refuse_after_fork
 from checkpointer.storage.journal import JournaledFile, recover, sync_folder
 from checkpointer.storage.portable import Content
 
@@ -110,10 +110,7 @@ class RunFile:
 
     def check(self) -> None:
         """Refuse to go on with a file that is no longer there, or in another process than the one that opened it."""
-        if os.getpid() != self._process:
-            raise StorageError(
-                f"{self.path} was opened before this process was forked: open the loop's storage in the process that runs it"
-            )
+        refuse_after_fork(self.path, self._process)
         if not self.in_place():
             raise StorageError(
                 f"{self.path} is lost: somebody removed or replaced it, or its disk is gone, while a loop used it; run the"
