@@ -4,6 +4,7 @@ import importlib.util
 import itertools
 import sys
 import textwrap
+from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -17,26 +18,38 @@ _numbers = itertools.count()
 @pytest.fixture
 def load(tmp_path, monkeypatch):
     """A function that loads a program twice: ``.rewritten`` under the hook, and ``.plain`` as it stands."""
-    monkeypatch.syspath_prepend(tmp_path)
-    loaded = []
+    with _loader(tmp_path, monkeypatch) as loaded:
+        yield lambda source: loaded(f"program_{next(_numbers)}", source)
 
-    def load(source: str) -> SimpleNamespace:
-        name = f"program_{next(_numbers)}"
-        path = tmp_path / f"{name}.py"
+
+@pytest.fixture(scope="module")
+def load_once(tmp_path_factory):
+    """The same for all tests of a module: a function of a name and the source."""
+    with pytest.MonkeyPatch.context() as patch, _loader(tmp_path_factory.mktemp("program"), patch) as loaded:
+        yield loaded
+
+
+@contextmanager
+def _loader(folder, patch):
+    patch.syspath_prepend(folder)
+    names = []
+
+    def load(name: str, source: str) -> SimpleNamespace:
+        names.extend((name, f"{name}_plain"))
+        path = folder / f"{name}.py"
         path.write_text(textwrap.dedent(source))
         with install_import_hook(name):
             rewritten = importlib.import_module(name)
-        loaded.append(name)
         return SimpleNamespace(rewritten=rewritten, plain=_plain(f"{name}_plain", path), path=path)
 
     yield load
-    for name in loaded:
+    for name in names:
         sys.modules.pop(name, None)
 
 
 def _plain(name: str, path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # where dataclasses look for it
     spec.loader.exec_module(module)
     return module
 

@@ -2,9 +2,7 @@
 
 import errno
 import gc
-import importlib
 import os
-import sys
 import threading
 import tracemalloc
 
@@ -26,7 +24,6 @@ from checkpointer import (
     StoreAll,
     TieredStorage,
     grad,
-    install_import_hook,
     snapshots,
     trial,
     value_and_grad,
@@ -124,16 +121,9 @@ SCHEMES = [Revolve(1), Revolve(3), Multistage(1, 3), DiskRevolve(1), Online(3), 
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
+def program(load_once):
     """The program with the import hook, loaded once."""
-    name = "program_in_the_background"
-    path = tmp_path_factory.mktemp("program") / f"{name}.py"
-    path.write_text(PROGRAM)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(path.parent)
-        with install_import_hook(name):
-            yield importlib.import_module(name)
-        del sys.modules[name]
+    return load_once("program_in_the_background", PROGRAM).rewritten
 
 
 def threads():

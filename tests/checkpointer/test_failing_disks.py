@@ -5,7 +5,6 @@ so that every write fails in turn, in a process of its own, which is stopped if 
 """
 
 import errno
-import importlib.util
 import json
 import os
 import re
@@ -16,7 +15,6 @@ import textwrap
 from itertools import count
 from operator import attrgetter
 from queue import SimpleQueue
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,7 +30,6 @@ from checkpointer import (
     TieredStorage,
     blocks,
     grad,
-    install_import_hook,
     value_and_grad,
     vjp,
 )
@@ -87,20 +84,9 @@ U = np.random.default_rng(0).normal(size=40) * 0.3
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
+def program(load_once):
     """The program with and without the import hook, loaded once."""
-    name = "failing_program"
-    path = tmp_path_factory.mktemp("program") / f"{name}.py"
-    path.write_text(PROGRAM)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(path.parent)
-        with install_import_hook(name):
-            rewritten = importlib.import_module(name)
-        spec = importlib.util.spec_from_file_location(f"{name}_plain", path)
-        plain = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(plain)
-        yield SimpleNamespace(rewritten=rewritten, plain=plain)
-        del sys.modules[name]
+    return load_once("failing_program", PROGRAM)
 
 
 # --- a storage that fails at a chosen call -----------------------------------------------------------------------------

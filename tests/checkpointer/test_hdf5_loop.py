@@ -1,11 +1,8 @@
 """Differentiated loops whose snapshots stand in HDF5 files."""
 
 import errno
-import importlib.util
 import os
-import sys
 import tracemalloc
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -27,7 +24,6 @@ from checkpointer import (
     TieredStorage,
     TwoLevel,
     grad,
-    install_import_hook,
     snapshots,
     value_and_grad,
 )
@@ -172,20 +168,9 @@ SCHEMES = [Revolve(1), Revolve(4), Online(3)]
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
+def program(load_once):
     """The program with and without the import hook, loaded once."""
-    name = "program_with_files"
-    path = tmp_path_factory.mktemp("program") / f"{name}.py"
-    path.write_text(PROGRAM)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(path.parent)
-        with install_import_hook(name):
-            rewritten = importlib.import_module(name)
-        spec = importlib.util.spec_from_file_location(f"{name}_plain", path)
-        plain = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(plain)
-        yield SimpleNamespace(rewritten=rewritten, plain=plain)
-        del sys.modules[name], sys.modules[spec.name]
+    return load_once("program_with_files", PROGRAM)
 
 
 def scheme_for(name, scheme):

@@ -1,9 +1,6 @@
 """Gradients from snapshots that were compressed with a bounded error."""
 
-import importlib.util
-import sys
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +17,6 @@ from checkpointer import (
     StoreAll,
     TieredStorage,
     grad,
-    install_import_hook,
     value_and_grad,
 )
 
@@ -67,20 +63,9 @@ BOUNDS = [1e-2, 1e-4, 1e-6, 1e-8]
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
+def program(load_once):
     """The program with and without the import hook, loaded once."""
-    name = "program_with_loss"
-    path = tmp_path_factory.mktemp("program") / f"{name}.py"
-    path.write_text(PROGRAM)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(path.parent)
-        with install_import_hook(name):
-            rewritten = importlib.import_module(name)
-        spec = importlib.util.spec_from_file_location(f"{name}_plain", path)
-        plain = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(plain)
-        yield SimpleNamespace(rewritten=rewritten, plain=plain)
-        del sys.modules[name], sys.modules[spec.name]
+    return load_once("program_with_loss", PROGRAM)
 
 
 def storage(bound):
