@@ -7,10 +7,10 @@ the level DEBUG.
 from __future__ import annotations
 
 import logging
-import os
 from types import CodeType
 from typing import TYPE_CHECKING
 
+from checkpointer.places import loop_at
 from checkpointer.schemes import AutoSchedule, Choice, Measurement
 from checkpointer.schemes.sizes import show_size
 
@@ -64,8 +64,7 @@ def _level(loop: Loop, schedule: AutoSchedule) -> int:
 
 def place_of(loop: Loop) -> str:
     """The file and line of a loop."""
-    code = loop.step.__code__
-    return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}"
+    return loop_at(loop.step)
 
 
 def _sentence(choice: Choice, measured: Measurement) -> str:

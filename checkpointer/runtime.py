@@ -13,6 +13,7 @@ from checkpointer.errors import ArgumentError, CheckpointerError
 from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
+from checkpointer.notes import note_plain_step
 from checkpointer.refusals import noted
 from checkpointer.resume import Points, scheme_text
 from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
@@ -21,6 +22,7 @@ from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
 from checkpointer.state import State
 from checkpointer.storage import Dump, HDF5Storage, MemoryStorage, Storage, TieredStorage
 from checkpointer.tape import active
+from checkpointer.tracebacks import trim
 
 
 def run_loop(
@@ -59,10 +61,16 @@ def run_loop(
     check_marker(scheme, storage, audit, dump)
     if active.tape is not None:
         return _differentiated(step, items, scheme, storage, forward, reverse, audit, dump)
-    for item in items:
-        signal = step(item)
-        if signal is not None:
-            return Ended(returned=True, value=signal.value) if isinstance(signal, Return) else Ended()
+    left = iter(items)
+    try:
+        for item in left:
+            signal = step(item)
+            if signal is not None:
+                return Ended(returned=True, value=signal.value) if isinstance(signal, Return) else Ended()
+    except BaseException as error:
+        note_plain_step(error, step, items, left)
+        trim(error)
+        raise
     return Ended(exhausted=True)
 
 
@@ -83,12 +91,15 @@ def run_while(
     check_marker(scheme, storage, audit, dump)
     if active.tape is not None:
         return _differentiated(step, None, scheme, storage, forward, reverse, audit, dump)
-    while True:
-        signal = step()
-        if signal is not None:
-            if isinstance(signal, Return):
-                return Ended(returned=True, value=signal.value)
-            return Ended(exhausted=signal is EXHAUSTED)
+    try:
+        while (signal := step()) is None:
+            pass
+    except BaseException as error:
+        trim(error)
+        raise
+    if isinstance(signal, Return):
+        return Ended(returned=True, value=signal.value)
+    return Ended(exhausted=signal is EXHAUSTED)
 
 
 def _differentiated(

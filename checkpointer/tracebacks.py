@@ -1,0 +1,100 @@
+"""Tracebacks that lead from the user's call to the user's line, without what stands between.
+
+Every way in and out of checkpointer cuts its own frames, and autograd's, out of the traceback of an exception that passes.
+An error of checkpointer itself keeps them; so do all with ``CHECKPOINTER_FULL_TRACEBACK=1`` in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from types import FrameType, TracebackType
+
+from checkpointer.boxes import is_traced
+from checkpointer.errors import CheckpointerError
+from checkpointer.notes import add_note
+
+_MACHINERY = frozenset(("autograd", "checkpointer"))
+_FORWARD = frozenset(("differentiate",))
+_REVERSE = frozenset(("LoopOperation.reverse",))
+_OF_A_BUG = (AssertionError, ImportError, KeyError, MemoryError, NameError, RecursionError)
+"""What NumPy does not raise where the program gives it wrong values."""
+_LEFT_OUT = "It was raised inside checkpointer, on behalf of the line above: CHECKPOINTER_FULL_TRACEBACK=1 shows where"
+
+
+def full_tracebacks() -> bool:
+    """Whether the user wants to see all frames."""
+    return os.environ.get("CHECKPOINTER_FULL_TRACEBACK", "0") not in ("", "0")
+
+
+def trim(error: BaseException) -> None:
+    """Take the machinery's frames out of the tracebacks of an exception, of those behind it and of those in it.
+
+    To be called where the exception leaves checkpointer, in an ``except`` clause that ends with a bare ``raise``: that one
+    does not add the frame again.
+    """
+    if full_tracebacks():
+        return
+    pending, seen = [error], set[int]()
+    while pending:
+        one = pending.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        pending += [other for other in (one.__cause__, one.__context__) if other is not None]
+        if isinstance(one, BaseExceptionGroup):
+            pending += one.exceptions
+        _trim(one)
+
+
+def _trim(error: BaseException) -> None:
+    entries = list(_entries(error.__traceback__))
+    frames = [entry.tb_frame for entry in entries]
+    ours = _which_are_ours(frames)
+    if not any(ours) or _is_bug(error, ours, frames[-1]):
+        return
+    if ours[-1] and not all(ours) and not isinstance(error, CheckpointerError | KeyboardInterrupt):
+        add_note(error, _LEFT_OUT)
+    kept: TracebackType | None = None
+    for place in reversed(range(len(entries))):
+        if not ours[place] or (place > 0 and _calls(_REVERSE, frames[place - 1])):
+            entry = entries[place]
+            kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    error.__traceback__ = kept
+
+
+def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def _which_are_ours(frames: list[FrameType]) -> list[bool]:
+    """Which frames, from the outermost in, are machinery: ours, and what only ours call."""
+    found: list[bool] = []
+    for place, frame in enumerate(frames):
+        package = _package(frame)
+        around = frames[place - 1] if place and found[-1] else None
+        called = around is not None and (package == "contextlib" or _calls(_FORWARD | _REVERSE, around))
+        found.append(package in _MACHINERY or called)
+    return found
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _calls(sweeps: frozenset[str], frame: FrameType) -> bool:
+    """Whether a frame is the one that calls sweeps of rewritten modules, which stand in the user's file."""
+    return frame.f_code.co_qualname in sweeps and frame.f_globals.get("__name__") == "checkpointer.loop"
+
+
+def _is_bug(error: BaseException, ours: list[bool], innermost: FrameType) -> bool:
+    """Whether an error is one of checkpointer itself, and not the program's, raised by us on behalf of its line."""
+    if not ours[-1] or _package(innermost) == "autograd":
+        return False
+    if isinstance(error, CheckpointerError | KeyboardInterrupt):
+        return False
+    if isinstance(error, AttributeError):
+        return not is_traced(error.obj)
+    return all(ours) or isinstance(error, _OF_A_BUG)
