@@ -18,6 +18,7 @@ from checkpointer.dropin import knowing_traced_values
 from checkpointer.errors import ArgumentError, StorageError, TraceError
 from checkpointer.memory import Memory, flipped, overlaps_itself, root_of
 from checkpointer.notes import note_way_back_of_function
+from checkpointer.placed_warnings import placed_warnings
 from checkpointer.refusals import at_place, refuse
 from checkpointer.sessions import Sessions
 from checkpointer.snapshots import Snapshot, capture
@@ -190,7 +191,7 @@ class _Call:
         args, kwargs = self._args, self._kwargs
         wrapper = self._wrapper = Wrapper(tape, lambda value: True)
         chosen = State([], self._selected.trees)
-        with knowing_traced_values(), recording(tape), wrapped(chosen, wrapper):
+        with placed_warnings(), knowing_traced_values(), recording(tape), wrapped(chosen, wrapper):
             self._selected.take(args, kwargs)
             self._selected.mark_separated(wrapper)
             wrapper.varied = lambda value: False
@@ -231,7 +232,7 @@ class _Call:
             ).with_value(self.value) from error
         self._selected.keep_out_of(after)
         try:
-            with knowing_traced_values():
+            with placed_warnings(), knowing_traced_values():
                 self._tape.reverse()
         except BaseException as error:
             if isinstance(error, TraceError) and not error.filename:

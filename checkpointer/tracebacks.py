@@ -19,7 +19,10 @@ _FORWARD = frozenset(("differentiate",))
 _REVERSE = frozenset(("LoopOperation.reverse",))
 _OF_A_BUG = (AssertionError, ImportError, KeyError, MemoryError, NameError, RecursionError)
 """What NumPy does not raise where the program gives it wrong values."""
-_LEFT_OUT = "It was raised inside checkpointer, on behalf of the line above: CHECKPOINTER_FULL_TRACEBACK=1 shows where"
+_LEFT_OUT = (
+    "(frames of checkpointer behind the last line are left out: CHECKPOINTER_FULL_TRACEBACK=1 shows them)"
+)
+_NEEDS_NO_FRAMES = (ArithmeticError, CheckpointerError, KeyboardInterrupt, Warning)
 
 
 def full_tracebacks() -> bool:
@@ -53,7 +56,7 @@ def _trim(error: BaseException) -> None:
     ours = _which_are_ours(frames)
     if not any(ours) or _is_bug(error, ours, frames[-1]):
         return
-    if ours[-1] and not all(ours) and not isinstance(error, CheckpointerError | KeyboardInterrupt):
+    if ours[-1] and not all(ours) and not isinstance(error, _NEEDS_NO_FRAMES):
         add_note(error, _LEFT_OUT)
     kept: TracebackType | None = None
     for place in reversed(range(len(entries))):

@@ -121,7 +121,9 @@ def _transformed(function: FunctionType) -> Any:
         rewritten = compiled.rewrite(alone.text, code.co_filename)
     except TransformError as error:
         raise error.with_traceback(None) from None  # the rewriter's own frames say nothing to the user
-    made, decorators = _factory(compiled.users_tree(rewritten, alone.text), alone, function)()
+    factory = _factory(compiled.users_tree(rewritten, alone.text), alone, function)
+    factory.__code__ = compiled.readable(factory.__code__, rewritten)
+    made, decorators = factory()
     made.__code__ = made.__code__.replace(co_name=code.co_name, co_qualname=code.co_qualname)
     functools.update_wrapper(made, function)
     del made.__wrapped__
