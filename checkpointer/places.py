@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 _OURS = frozenset(("autograd", "checkpointer", "contextlib", "numpy", "scipy"))
 
+DEBUGGERS = frozenset(("IPython.core.debugger", "bdb", "cmd", "pdb"))
+
 
 class Place(NamedTuple):
     """An instruction of the program.
@@ -86,6 +88,15 @@ def users_frames(frame: FrameType | None, until: FrameType | None = None) -> Ite
         if not is_ours(frame):
             yield frame
         frame = frame.f_back
+
+
+def in_debugger(frame: FrameType | None, until: FrameType | None = None) -> bool:
+    """Whether a debugger's own code runs in a frame, or between it and another one further out."""
+    while frame is not None and frame is not until:
+        if frame.f_globals.get("__name__") in DEBUGGERS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def users(places: list[Place]) -> Place | None:

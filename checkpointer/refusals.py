@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from checkpointer.active import active
 from checkpointer.errors import CheckpointerError, TraceError
-from checkpointer.places import Place, place_in, places_of, users, users_frames
+from checkpointer.places import Place, in_debugger, place_in, places_of, users, users_frames
 
 _TRACED = re.compile(
     r"Traced(Array|Number)|Object of type float(64)? is not JSON serializable|only supported on ndarray objects"
@@ -31,9 +31,13 @@ def refuse(code: str, what: str, instead: str) -> TraceError:
 
 
 def noted(error: Refusal) -> Refusal:
-    """An error that is about to be raised where the program may catch it and go on: the tape will raise it again."""
-    if active.tape is not None and active.tape.swallowed is None:
-        active.tape.swallowed = error
+    """An error that is about to be raised where the program may catch it and go on: the tape will raise it again.
+
+    What somebody types into a debugger is no part of the program.
+    """
+    tape = active.tape
+    if tape is not None and tape.swallowed is None and not in_debugger(sys._getframe(1), tape.around):
+        tape.swallowed = error
     return error
 
 

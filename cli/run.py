@@ -14,6 +14,7 @@ import click
 from checkpointer.cli import source
 from checkpointer.compiled import compile_file
 from checkpointer.hook import ImportHook
+from checkpointer.places import in_debugger
 
 
 @click.command(
@@ -69,6 +70,10 @@ def _execute(code: CodeType, main: ModuleType) -> None:
         raise
     except BaseException as error:
         error.__traceback__ = _from_script(error.__traceback__, code)
+        if in_debugger(
+            sys._getframe()
+        ):  # python -m pdb -m checkpointer run FILE: it wants to look at the error
+            raise
         sys.excepthook(type(error), error, error.__traceback__)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
 
