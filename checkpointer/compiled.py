@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import takewhile
-from operator import eq, is_not
+from operator import eq
 from types import CodeType
 
 from checkpointer.errors import TransformError
 from checkpointer.schemes import SCHEMES
+from checkpointer.stepping import readable, run_as_a_loop
 from checkpointer.transforms import Rewritten, rewrite_source
 from checkpointer.version import VERSION
-
-_MADE = re.compile(r"loop\d+_(step|forward|reverse)")
 
 
 def rewrite(source: str, filename: str) -> Rewritten:
@@ -55,7 +53,7 @@ def compile_file(data: bytes, filename: str) -> CodeType:
         raise
     if rewritten.loops or not _only_commented(rewritten.code, source):
         tree = users_tree(rewritten, source)
-    return readable(compile(tree, filename, "exec", dont_inherit=True), rewritten)
+    return readable(compile(tree, filename, "exec", dont_inherit=True), rewritten.loops)
 
 
 def _only_commented(emitted: str, source: str) -> bool:
@@ -82,36 +80,9 @@ def users_tree(rewritten: Rewritten, source: str) -> ast.Module:
                 if not positions.is_decorator(decorator.lineno):
                     decorator.lineno = decorator.end_lineno = node.lineno
                     decorator.col_offset = decorator.end_col_offset = -1
+    for loop in rewritten.loops:
+        run_as_a_loop(tree, loop)
     return tree
-
-
-def readable(code: CodeType, rewritten: Rewritten) -> CodeType:
-    """The code with names for steps and sweeps that a traceback or a profile can show beside the user's.
-
-    The step of a loop in ``simulate`` is called ``simulate.<step>``, as Python calls nested code ``<lambda>``.
-    Only the code objects are renamed; the variables that hold the functions keep their names.
-    """
-    return _renamed(code, {loop.line: loop.function for loop in rewritten.loops})
-
-
-def _renamed(code: CodeType, functions: Mapping[int, str]) -> CodeType:
-    constants = tuple(
-        _renamed(constant, functions) if isinstance(constant, CodeType) else constant
-        for constant in code.co_consts
-    )
-    if any(map(is_not, constants, code.co_consts)):
-        code = code.replace(co_consts=constants)
-    made = _MADE.search(code.co_name)
-    if (
-        made is None or code.co_firstlineno not in functions
-    ):  # no function of the user's begins where a loop does
-        return code
-    stem = functions[code.co_firstlineno].rpartition(".")[2]
-    name = {"step": "<step>", "forward": "<forward sweep>", "reverse": "<reverse sweep>"}[made[1]]
-    around = code.co_qualname.rpartition(".")[0]
-    return code.replace(
-        co_name=f"{stem}.{name}" if stem else name, co_qualname=f"{around}.{name}" if around else name
-    )
 
 
 class _Positions:

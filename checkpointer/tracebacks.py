@@ -60,10 +60,19 @@ def _trim(error: BaseException) -> None:
         add_note(error, _LEFT_OUT)
     kept: TracebackType | None = None
     for place in reversed(range(len(entries))):
-        if not ours[place] or (place > 0 and _calls(_REVERSE, frames[place - 1])):
-            entry = entries[place]
-            kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+        if place > 0 and _calls(_REVERSE, frames[place - 1]):
+            kept = _at_its_loop(kept, entries[place])
+        elif not ours[place]:
+            kept = TracebackType(kept, frames[place], entries[place].tb_lasti, entries[place].tb_lineno)
     error.__traceback__ = kept
+
+
+def _at_its_loop(following: TracebackType | None, entry: TracebackType) -> TracebackType:
+    """The entry of a reverse sweep, which runs on no line of the user's, with the line of the loop."""
+    frame = entry.tb_frame
+    if entry.tb_lineno != frame.f_code.co_firstlineno:  # in a file that checkpointer wrote
+        return TracebackType(following, frame, entry.tb_lasti, entry.tb_lineno)
+    return TracebackType(following, frame, -1, frame.f_locals["loop"].step.__code__.co_firstlineno)
 
 
 def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:

@@ -113,7 +113,7 @@ def _checked(function: object) -> FunctionType:
 
 
 def _transformed(function: FunctionType) -> Any:
-    from checkpointer import compiled  # imports the rewriter, which only now is needed
+    from checkpointer import compiled, stepping  # they import the rewriter, which only now is needed
 
     code = function.__code__
     alone = _stand_alone(function)
@@ -122,7 +122,7 @@ def _transformed(function: FunctionType) -> Any:
     except TransformError as error:
         raise error.with_traceback(None) from None  # the rewriter's own frames say nothing to the user
     factory = _factory(compiled.users_tree(rewritten, alone.text), alone, function)
-    factory.__code__ = compiled.readable(factory.__code__, rewritten)
+    factory.__code__ = stepping.readable(factory.__code__, rewritten.loops)
     made, decorators = factory()
     made.__code__ = made.__code__.replace(co_name=code.co_name, co_qualname=code.co_qualname)
     functools.update_wrapper(made, function)

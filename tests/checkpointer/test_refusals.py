@@ -726,7 +726,7 @@ def test_a_rule_that_gives_up_on_the_way_back(load):
     assert isinstance(caught.value.__cause__, NotImplementedError)
     with pytest.raises(TraceError, match=r"CKP201 .*of this kind") as caught:
         grad(program.rewritten.without_loop)(np.ones(3))
-    assert (caught.value.filename, caught.value.line) == (str(program.path), 22)
+    assert (caught.value.filename, caught.value.line) == (str(program.path), 23)
 
 
 def test_an_adjoint_that_has_no_place_in_the_state():
