@@ -15,6 +15,8 @@ from checkpointer.errors import CheckpointerError
 from checkpointer.notes import add_note
 
 _MACHINERY = frozenset(("autograd", "checkpointer"))
+_BETWEEN = frozenset(("contextlib", "warnings"))
+"""What is machinery where it is called by machinery."""
 _FORWARD = frozenset(("differentiate",))
 _REVERSE = frozenset(("LoopOperation.reverse",))
 _OF_A_BUG = (AssertionError, ImportError, KeyError, MemoryError, NameError, RecursionError)
@@ -87,7 +89,7 @@ def _which_are_ours(frames: list[FrameType]) -> list[bool]:
     for place, frame in enumerate(frames):
         package = _package(frame)
         around = frames[place - 1] if place and found[-1] else None
-        called = around is not None and (package == "contextlib" or _calls(_FORWARD | _REVERSE, around))
+        called = around is not None and (package in _BETWEEN or _calls(_FORWARD | _REVERSE, around))
         found.append(package in _MACHINERY or called)
     return found
 
