@@ -139,10 +139,10 @@ def test_subpackages_are_attributes():
 
 
 def test_a_name_that_is_not_there():
-    with pytest.raises(AttributeError, match="^module 'checkpointer' has no attribute 'Revolv'$") as caught:
+    with pytest.raises(AttributeError, match=r"^module 'checkpointer' has no attribute 'Revolv'$") as caught:
         _ = checkpointer.Revolv
     assert (caught.value.name, caught.value.obj) == ("Revolv", checkpointer)  # for "Did you mean: 'Revolve'?"
-    with pytest.raises(ImportError, match="^cannot import name 'Revolv' from 'checkpointer'"):
+    with pytest.raises(ImportError, match=r"^cannot import name 'Revolv' from 'checkpointer'"):
         from checkpointer import Revolv  # noqa: F401
     program = "import checkpointer; checkpointer.Revolv"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
