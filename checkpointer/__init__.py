@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 from checkpointer.lazy import on_demand
-from checkpointer.version import VERSION as __version__
+from checkpointer.version import VERSION
+
+__version__ = VERSION
 
 if TYPE_CHECKING:
     from checkpointer import errors as errors
