@@ -7,7 +7,7 @@ from checkpointer.version import VERSION
 
 __version__ = VERSION
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for those who read; for those who run, the table below
     from checkpointer import errors as errors
     from checkpointer import schemes as schemes
     from checkpointer import storage as storage

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from checkpointer.lazy import on_demand
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for those who read; for those who run, the table below
     from checkpointer.schemes.actions import Action as Action
     from checkpointer.schemes.actions import Advance as Advance
     from checkpointer.schemes.actions import Discard as Discard

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from checkpointer.lazy import on_demand
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # for those who read; for those who run, the table below
     from checkpointer.storage.background import BackgroundSession as BackgroundSession
     from checkpointer.storage.background import BackgroundStorage as BackgroundStorage
     from checkpointer.storage.base import Session as Session
