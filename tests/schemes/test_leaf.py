@@ -1,4 +1,4 @@
-"""schemes/ and storage/ import the standard library, NumPy, what lies below them; storage/ also what it writes files with."""
+"""schemes/ and storage/ import the standard library, NumPy, what lies below; storage/ also what it writes files with."""
 
 import ast
 import importlib
