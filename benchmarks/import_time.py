@@ -40,13 +40,8 @@ def seconds(program):
     """Wall time of a fresh interpreter that runs the program and may keep its bytecode."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
-    command = [
-        sys.executable,
-        "-P",
-        "-c",
-        program,
-    ]  # -P: what is installed, not what lies in the working folder
-    subprocess.run(command, env=environment, check=True)
+    # -P: what is installed, not what lies in the working folder
+    subprocess.run([sys.executable, "-P", "-c", program], env=environment, check=True)
     return time.perf_counter() - start
 
 
