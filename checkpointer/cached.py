@@ -109,7 +109,7 @@ def files_of_maker() -> list[str]:
     """The files that decide what is made of a user's file."""
     rewriter = _folder("checkpointer.transforms")
     return [
-        *sorted(entry.path for entry in os.scandir(rewriter) if entry.name.endswith(".py")),
+        *(os.path.join(rewriter, name) for name in sorted(os.listdir(rewriter)) if name.endswith(".py")),
         os.path.join(os.path.dirname(__file__), "compiled.py"),
         os.path.join(_folder("checkpointer.schemes"), "__init__.py"),  # the names that a comment may use
         os.path.join(_folder("libcst"), "_version.py"),
@@ -157,9 +157,10 @@ def _clear(place: str) -> None:
     folder, name = os.path.split(place)
     latest = time.time() - _LEFT_BEHIND
     try:
-        for entry in os.scandir(folder):
-            if entry.name.startswith(f"{name}.") and entry.stat().st_mtime < latest:
-                _remove(entry.path)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(f"{name}.") and entry.stat().st_mtime < latest:
+                    _remove(entry.path)
     except OSError:
         pass
 

@@ -6,6 +6,7 @@ import importlib.util
 import os
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType
+from typing import Any
 from zipimport import zipimporter
 
 from checkpointer.cached import cache_of, code_of, compiled
@@ -48,7 +49,7 @@ class TransformingZipLoader(zipimporter):
 
 def transforming(spec: ModuleSpec) -> ModuleSpec:
     """Have a module transformed when it loads, if a loader of Python's own would load it from its source."""
-    loader = spec.loader
+    loader: Any = spec.loader
     # a subclass belongs to another hook, whose work must not be lost
     if type(loader) is SourceFileLoader:
         spec.loader = TransformingLoader(loader.name, loader.path)
@@ -57,7 +58,7 @@ def transforming(spec: ModuleSpec) -> ModuleSpec:
         path = spec.origin.removesuffix("c")  # Python prefers a compiled file
         if _holds(loader, path):
             spec.origin = path
-            spec.loader = TransformingZipLoader(loader, path)
+            spec.loader = TransformingZipLoader(loader, path)  # type: ignore[assignment]
     return spec
 
 

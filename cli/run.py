@@ -61,7 +61,7 @@ def _run(load: Callable[[str], programs.Program], name: str, place: str, pattern
     elif load is programs.folder:  # Python's safe path leaves out all but this
         sys.path.insert(0, place)
     with ImportHook(lambda spec: _lies_in(place, spec) or matches(spec.name, patterns)).install():
-        with _reported(click.ClickException):
+        with _reported(passing=(SystemExit, click.ClickException)):
             program = load(name)
         sys.argv[0] = program.argv0
         sys.modules["__main__"] = program.main
@@ -76,11 +76,11 @@ def _lies_in(folder: str, spec: ModuleSpec) -> bool:
 
 
 @contextmanager
-def _reported(*passing: type[Exception]) -> Iterator[None]:
+def _reported(passing: tuple[type[BaseException], ...] = (SystemExit,)) -> Iterator[None]:
     """Report an exception and end the process as Python does, but without our own frames."""
     try:
         yield
-    except (SystemExit, *passing):
+    except passing:
         raise
     except BaseException as error:
         error.__traceback__ = _from_user(error.__traceback__)
