@@ -100,6 +100,7 @@ def test_another_text_of_the_same_size_and_time(heat, made):
 def test_another_name_for_the_same_text(heat, made):
     """What the rewriter writes names the file; a script may have the cache of the module beside it."""
     script = heat.replace(".py", ".script")
+    Path(script).write_bytes(TEXT)
     assert cache_of(script) == cache_of(heat)
     code_of(TEXT, heat)
     assert code_of(TEXT, script).co_filename == script
