@@ -87,6 +87,9 @@ class Tape:
     def __init__(
         self, tails: Mapping[int, Any] | None = None, known: Known | None = None, *, exact: bool = False
     ) -> None:
+        if known is None:  # the tapes of steps come after the one of the whole function
+            import checkpointer.dispatch  # noqa: F401  the rules, which only now are needed
+
         self.exact = exact
         self.around: Any = None
         self.frame: Any = None

@@ -84,7 +84,7 @@ def test_a_session_is_the_one_of_the_plain_program(script):
     mine, errors = debugged(script.parent, ["-m", "pdb", "-m", "checkpointer", "run", "heat.py"], commands)
     assert errors == ""
     plain, mine = plain[1:19], mine[1:19]
-    assert plain[3] == "array([ 2., -7.])"
+    assert plain[4] == "array([ 2., -7.])"
     for number, (one, other) in enumerate(zip(plain, mine, strict=True)):
         if number == 13:  # one up from a step is the loop's caller in checkpointer
             continue
