@@ -1,5 +1,7 @@
 """Exact gradients of NumPy time loops in the memory you choose."""
 
+from typing import Any as _Any
+
 from checkpointer import arrays as _arrays  # noqa: F401  first: the dispatch finds itself by it
 from checkpointer.differentiation import grad, value_and_grad, vjp
 from checkpointer.errors import (
@@ -84,3 +86,17 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+
+def load_ipython_extension(shell: _Any) -> None:
+    """``%load_ext checkpointer``: the magics of `checkpointer.notebook`."""
+    from checkpointer import notebook
+
+    notebook.load(shell)
+
+
+def unload_ipython_extension(shell: _Any) -> None:
+    """``%unload_ext checkpointer``: what is transformed remains so."""
+    from checkpointer import notebook
+
+    notebook.unload(shell)
