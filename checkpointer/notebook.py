@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+import warnings
 from collections import ChainMap, deque
 from typing import Any
 
@@ -20,7 +21,6 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 
 from checkpointer import cells
 from checkpointer.errors import TransformError
-from checkpointer.transforms import codes
 
 _NAME = "checkpointer"
 _WISH = "# %%checkpointer\n"
@@ -74,17 +74,20 @@ class _Cells(ast.NodeTransformer):
 
     def visit(self, tree: ast.Module) -> ast.Module:  # type: ignore[override]
         """The tree to compile for a cell."""
-        text = self._text_of(tree)
-        if text is None or not (self.every or text.startswith(_WISH)):
-            return tree
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # IPython gives them, for what it parses and for what it compiles
+            text = self._text_of(tree)
+            if text is None or not (self.every or text.startswith(_WISH)) or not _compiles(tree):
+                return tree
+            return self._transformed(text)
+
+    def _transformed(self, text: str) -> ast.Module:
         shell = self.shell
+        names = ChainMap(shell.user_ns, shell.user_global_ns)
         try:
-            imports, cell = cells.transform_cell(
-                text, self._name_of(text), ChainMap(shell.user_ns, shell.user_global_ns)
-            )
+            imports, cell = cells.transform_cell(text, self._name_of(text), names)
         except TransformError as error:
-            # what Python does not compile either is IPython's to refuse
-            return tree if error.code == codes.SYNTAX else cells.refused(error)
+            return cells.refused(error)
         exec(compile(ast.fix_missing_locations(imports), __file__, "exec"), shell.user_global_ns)
         return cell
 
@@ -104,6 +107,15 @@ class _Cells(ast.NodeTransformer):
             if entry[0] == len(text) and "".join(linecache.getlines(filename)) == text:
                 return " ".join(self.shell.compile.format_code_name(filename) or [filename])
         return "<cell>"
+
+
+def _compiles(tree: ast.Module) -> bool:
+    """Whether Python accepts the cell; if not, that is IPython's to say."""
+    try:
+        compile(tree, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except SyntaxError:
+        return False
+    return True
 
 
 @magics_class
