@@ -21,6 +21,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 
 from checkpointer import cells
 from checkpointer.errors import TransformError
+from checkpointer.replay import replaying
 
 _NAME = "checkpointer"
 _WISH = "# %%checkpointer\n"
@@ -34,6 +35,8 @@ def load(shell: InteractiveShell) -> None:
     shell.input_transformers_post.append(transformer.remember)
     shell.ast_transformers.insert(0, transformer)
     shell.register_magics(_CheckpointerMagics(shell, transformer))
+    if hasattr(shell.display_pub, "register_hook"):  # Jupyter's
+        shell.display_pub.register_hook(_displayed)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -42,8 +45,15 @@ def unload(shell: InteractiveShell) -> None:
     for transformer in [found for found in shell.ast_transformers if isinstance(found, _Cells)]:
         shell.ast_transformers.remove(transformer)
         shell.input_transformers_post.remove(transformer.remember)
+    if hasattr(shell.display_pub, "unregister_hook"):
+        shell.display_pub.unregister_hook(_displayed)
     for kind in ("line", "cell"):
         del shell.magics_manager.magics[kind][_NAME]
+
+
+def _displayed(message: Any) -> Any:
+    """Steps that are computed again do not display again what they displayed before."""
+    return None if replaying() else message
 
 
 def _noted(lines: list[str]) -> list[str]:

@@ -19,7 +19,18 @@ INSIDE = {"checkpointer.scipy": "checkpointer/scipy"}
 """What lies in ``checkpointer/``: a folder ``scipy`` at the top would hide SciPy from whatever runs there."""
 FOLDERS = {"checkpointer": "checkpointer", **MAPPING, **INSIDE}
 LEAVES = ("schemes", "storage", "transforms")
-OPTIONAL = ("IPython", "click", "h5py", "hdf5plugin", "libcst", "matplotlib", "mpi4py", "rich", "scipy", "xxhash")
+OPTIONAL = (
+    "IPython",
+    "click",
+    "h5py",
+    "hdf5plugin",
+    "libcst",
+    "matplotlib",
+    "mpi4py",
+    "rich",
+    "scipy",
+    "xxhash",
+)
 
 
 def python_files(folder):

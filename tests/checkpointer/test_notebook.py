@@ -5,8 +5,12 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import nbformat
 import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 SESSION = """
 import json, sys
@@ -263,8 +267,10 @@ def test_other_magics(session):
 
 def frames(report):
     """The blocks of a traceback that show the cell."""
-    blocks = report["printed"].split("\n\n")
-    return [block[block.index("Cell In[") :] for block in blocks if "Cell In[" in block]
+    found = (
+        re.search(r"Cell In\[\d+\], line .*", block, re.DOTALL) for block in report["printed"].split("\n\n")
+    )
+    return [block[0] for block in found if block]
 
 
 def test_a_traceback_shows_the_lines_of_the_cell(session):
@@ -381,3 +387,111 @@ def test_a_terminal_and_its_debugger(folder):
     assert "IndexError: list index out of range" in printed
     assert "('step', 1, 'u', 3.0)" in printed
     assert f"Out[6]: {8 * 1.5**7}" in printed
+
+
+# A Jupyter kernel: the page of the documentation, and what is different from a terminal.
+
+ONCE = """\
+%%checkpointer
+from IPython.display import display
+
+def heard(u, scheme):
+    for step in checkpointed(range(4), scheme):
+        print(step)
+        display(-step)
+        u = u * u
+    return u.sum()
+
+_ = grad(heard)(X, Revolve(1))"""
+
+PAGE = re.findall(r"```python\n(.*?)```", (DOCS / "notebooks.md").read_text("utf-8"), re.DOTALL)
+
+CHECK_PAGE = """\
+def differences(function, x, gradient):
+    direction = np.cos(5 * np.arange(x.size))
+    ahead, behind = function(x + 1e-5 * direction), function(x - 1e-5 * direction)
+    return abs(gradient @ direction - (ahead - behind) / 2e-5) / abs(gradient @ direction)
+
+float(max(
+    differences(final_energy, u, gradient),
+    differences(lambda u: Rod(u).warm(50), u, change),
+    differences(lambda u: decayed(u, 0.7), u, by_u),
+    differences(lambda rate: decayed(u, rate[0]), np.array([0.7]), np.array([by_rate])),
+))"""
+
+KERNEL = {
+    **{f"page {number}": cell for number, cell in enumerate(PAGE)},
+    "check of the page": CHECK_PAGE,
+    "setup": CELLS["setup"],
+    "function": CELLS["function"],
+    "gradient": CELLS["gradient"],
+    "decorator": CELLS["decorator"].replace("double(u)", "2 * u"),
+    "once": ONCE,
+    "await": CELLS["await"],
+    "error": CELLS["error"],
+    "error in the decorated": CELLS["error"].replace("%%checkpointer", "@checkpointer.transform"),
+    "error in a loop": "%%checkpointer\nk = 1\n\nfor step in checkpointed(range(3)):\n    k = k / (1 - step)\n",
+    "refused": CELLS["refused"],
+}
+
+
+@pytest.fixture(scope="module")
+def kernel(run_notebook):
+    """The outputs of each of the cells."""
+    cells = [nbformat.v4.new_code_cell(cell) for cell in KERNEL.values()]
+    executed = run_notebook(nbformat.writes(nbformat.v4.new_notebook(cells=cells)))
+    return dict(zip(KERNEL, [cell["outputs"] for cell in executed], strict=True))
+
+
+def value_of(outputs):
+    """The value of a cell's last expression."""
+    (output,) = [output for output in outputs if output["output_type"] == "execute_result"]
+    return "".join(output["data"]["text/plain"])
+
+
+def test_a_kernel_runs_the_page_and_more(kernel):
+    for name, outputs in kernel.items():
+        if not name.startswith(("error", "refused")):
+            assert [output["evalue"] for output in outputs if output["output_type"] == "error"] == []
+
+
+@pytest.mark.parametrize("name", ["check of the page", "gradient", "decorator"])
+def test_gradients_in_a_kernel(kernel, name):
+    assert float(value_of(kernel[name])) < 1e-6
+
+
+def test_values_in_a_kernel(kernel, session):
+    assert value_of(kernel["function"]) == session["function"]["value"]
+    assert value_of(kernel["await"]) == "'awaited'"
+
+
+def test_what_a_loop_prints_and_displays_is_there_once(kernel):
+    printed = [line for output in kernel["once"] for line in output.get("text", [])]
+    shown = ["".join(output["data"]["text/plain"]) for output in kernel["once"] if "data" in output]
+    assert "".join(printed) == "0\n1\n2\n3\n"
+    assert shown == ["0", "-1", "-2", "-3"]
+
+
+IN_FAILS = {"line 8": "8 grad", "line 4": "4     for", "line 5": "5         u = u"}
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "arrows"),
+    [
+        ("error", "ValueError", IN_FAILS),
+        ("error in the decorated", "ValueError", IN_FAILS),
+        ("error in a loop", "ZeroDivisionError", {"line 4": "4 for step", "line 5": "5     k = k /"}),
+        ("refused", "TransformError", {"line 6": "6         yield u"}),
+    ],
+)
+def test_tracebacks_in_a_kernel(kernel, name, error, arrows):
+    """Every frame in the cell has an arrow at the line that it names, with this line's text."""
+    (output,) = [output for output in kernel[name] if output["output_type"] == "error"]
+    assert output["ename"] == error
+    seen = set()
+    for block in frames({"printed": re.sub(r"\x1b\[[\d;]*m", "", "\n".join(output["traceback"]))}):
+        first, _, rest = block.partition("\n")
+        place = re.match(rf"Cell In\[{list(KERNEL).index(name) + 1}\], (line \d+)", first)[1]
+        assert f"----> {arrows[place]}" in rest, block
+        seen.add(place)
+    assert seen == set(arrows)
