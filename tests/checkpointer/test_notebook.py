@@ -472,7 +472,7 @@ def test_what_a_loop_prints_and_displays_is_there_once(kernel):
     assert shown == ["0", "-1", "-2", "-3"]
 
 
-IN_FAILS = {"line 8": "8 grad", "line 4": "4     for", "line 5": "5         u = u"}
+IN_FAILS = {"line 8": "grad(fails)", "line 4": "for step", "line 5": "u = u + float"}
 
 
 @pytest.mark.parametrize(
@@ -480,8 +480,8 @@ IN_FAILS = {"line 8": "8 grad", "line 4": "4     for", "line 5": "5         u = 
     [
         ("error", "ValueError", IN_FAILS),
         ("error in the decorated", "ValueError", IN_FAILS),
-        ("error in a loop", "ZeroDivisionError", {"line 4": "4 for step", "line 5": "5     k = k /"}),
-        ("refused", "TransformError", {"line 6": "6         yield u"}),
+        ("error in a loop", "ZeroDivisionError", {"line 4": "for step", "line 5": "k = k /"}),
+        ("refused", "TransformError", {"line 6": "yield u"}),
     ],
 )
 def test_tracebacks_in_a_kernel(kernel, name, error, arrows):
@@ -492,6 +492,7 @@ def test_tracebacks_in_a_kernel(kernel, name, error, arrows):
     for block in frames({"printed": re.sub(r"\x1b\[[\d;]*m", "", "\n".join(output["traceback"]))}):
         first, _, rest = block.partition("\n")
         place = re.match(rf"Cell In\[{list(KERNEL).index(name) + 1}\], (line \d+)", first)[1]
-        assert f"----> {arrows[place]}" in rest, block
+        number = place.removeprefix("line ")
+        assert re.search(rf"^-+> {number} +{re.escape(arrows[place])}", rest, re.MULTILINE), block
         seen.add(place)
     assert seen == set(arrows)
