@@ -117,7 +117,7 @@ def test_names_of_this_cell_and_of_earlier_ones(notebook, earlier, here, names):
     cell = f"{here}\n{SIMULATE.format(**keys)}"
     as_written = Notebook().plain(earlier).plain(cell)
     notebook.plain(earlier).transformed(cell)
-    check(notebook["simulate"], X, Y)
+    check(notebook["simulate"], X)
     assert notebook["simulate"](X, None) == as_written["simulate"](X, None)
     assert notebook.public() == as_written.public()
     for name in notebook.public() - {"simulate"}:
