@@ -14,6 +14,7 @@ from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
 from checkpointer.refusals import noted
+from checkpointer.reports import place_of
 from checkpointer.resume import Points, scheme_text
 from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
 from checkpointer.sessions import opened
@@ -21,6 +22,7 @@ from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
 from checkpointer.state import State
 from checkpointer.storage import Dump, HDF5Storage, MemoryStorage, Storage, TieredStorage
 from checkpointer.tape import active
+from checkpointer.work import Work
 
 
 def run_loop(
@@ -118,7 +120,11 @@ def _differentiated(
         noted(error)
         raise
     audit = audit or audit_wanted()
-    loop = Loop(step, items, schedule, session, State([step], holder), holder, audit=audit, dumper=dumper)
+    place, text = place_of(step), scheme_text(scheme)
+    work = Work(None, place, text) if active.run is None else active.run.begin(place, text)
+    loop = Loop(
+        step, items, schedule, session, State([step], holder), holder, work=work, audit=audit, dumper=dumper
+    )
     if session.durable is not None and dump is not None:
         session.close()
         raise noted(
@@ -128,7 +134,7 @@ def _differentiated(
             )
         )
     if session.durable is not None:
-        loop.points = Points(loop, session.durable, scheme_text(scheme))
+        loop.points = Points(loop, session.durable, text)
     return differentiate(loop, forward, reverse)
 
 
