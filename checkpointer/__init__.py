@@ -16,6 +16,7 @@ from checkpointer.errors import (
 from checkpointer.hook import install_import_hook
 from checkpointer.markers import checkpointed
 from checkpointer.replay import replaying
+from checkpointer.runs import last_run, watching
 from checkpointer.schemes import (
     Auto,
     DiskRevolve,
@@ -79,8 +80,10 @@ __all__ = [
     "checkpointed",
     "grad",
     "install_import_hook",
+    "last_run",
     "replaying",
     "transform",
     "value_and_grad",
     "vjp",
+    "watching",
 ]

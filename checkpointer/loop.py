@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from checkpointer.items import Items
 from checkpointer.memory import Memory
 from checkpointer.refusals import at_function, refuse
 from checkpointer.replay import quiet_replay, replay
+from checkpointer.progress_bar import Bars
 from checkpointer.reports import report_choice, report_end
 from checkpointer.resume import Points
 from checkpointer.schemes import Action, Schedule
@@ -79,6 +81,8 @@ class Loop:
         Whether the last step of the first sweep ran under a tape that was kept.
     points : Points or None
         The durable points, if the loop can be resumed by another process.
+    bars : Bars or None
+        What shows how far the loop has come, if it is to be shown.
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class Loop:
         self.known = Known()
         self.nested = False
         self.points: Points | None = None
+        self.bars: Bars | None = None
         self._kept: dict[int, Taped] = {}
         self.recorded = False
         self._done = 0
@@ -242,9 +247,9 @@ class Loop:
                 if not self.items.has(number):
                     self.steps = number
                     return
-                self._done = number + 1
                 self._note(number)
                 self.signal = self.run(number)
+                self._done = number + 1
                 self.work.first += 1
                 if self.signal is not None:
                     self.steps = number + 1
@@ -274,10 +279,10 @@ class Loop:
 
     def run_first_taped(self, number: int) -> Taped:
         """In the first sweep: run a step under a new tape."""
-        self._done = number + 1
         self._note(number)
         with self.state.guarded():
             taped = self.run_taped(number)
+        self._done = number + 1
         self.known.note_steps()  # the tape will undo its writes, and does not tell of them
         self.signal = taped.signal
         if self.signal is not None:
@@ -308,6 +313,15 @@ class Loop:
             tail.end()
         self.schedule.finish(self.steps, recorded=self.recorded)
         self.work.finish(self.steps)
+
+    @property
+    def done(self) -> int:
+        """How many steps of the first sweep have run, in this process or in an earlier one."""
+        return self._done
+
+    def shown(self) -> AbstractContextManager[None]:
+        """The ``with`` block is a sweep: show how far it has come, if that is wanted."""
+        return nullcontext() if self.bars is None else self.bars.sweep(self)
 
     @property
     def audited(self) -> bool:
@@ -397,7 +411,7 @@ class LoopOperation:
             if dumper is not None:
                 dumper.note_last_adjoint(self.after, adjoint)
             self.after = []  # its arrays are of no use any more
-            with quiet_replay(), self.loop.state.guarded(), self.loop.work.clocked():
+            with self.loop.shown(), quiet_replay(), self.loop.state.guarded(), self.loop.work.clocked():
                 if points is not None:
                     points.seeded(adjoint)
                 adjoint = self.sweep(self.loop, adjoint)
@@ -446,6 +460,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
         memory.written = 0, memory.root.nbytes  # wherever the loop may write
     if not any(is_varied(leaf.value) for leaf in around.leaves):
         return _undifferentiated(loop, tape, around, wrapper)
+    loop.work.start()
     unwatched = [
         (root, root.copy())
         for root in around.roots.values()
@@ -464,7 +479,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     if not loop.session.exact:  # what the reverse sweep leaves is not quite what stood there before the loop
         tape.entries.append(ContentRestored(_copied(around)))
     try:
-        with not_recording(), loop.work.clocked():
+        with not_recording(), loop.shown(), loop.work.clocked():
             if loop.points is not None:
                 loop.points.begin()
             forward(loop)

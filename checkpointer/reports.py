@@ -32,7 +32,7 @@ def report_choice(loop: Loop) -> None:
     if not isinstance(schedule, AutoSchedule) or schedule.choice is None:
         return
     assert schedule.measurement is not None
-    loop.work.scheme = f"{schedule.choice.scheme!r}, chosen by Auto"
+    loop.work.scheme = f"{schedule.choice.scheme!r} by Auto"
     level = _level(loop, schedule)
     if _log.isEnabledFor(level):
         _log.log(level, "%s: %s", loop.work.place, _sentence(schedule.choice, schedule.measurement))
@@ -46,7 +46,11 @@ def report_end(loop: Loop) -> None:
     work, schedule, cost = loop.work, loop.schedule, loop.work.cost()
     seconds = work.total - work.seconds["trial"]
     said = [f"{cost.steps} steps took {show_time(seconds)}"]
-    if isinstance(schedule, AutoSchedule) and schedule.choice is not None and schedule.choice.seconds is not None:
+    if (
+        isinstance(schedule, AutoSchedule)
+        and schedule.choice is not None
+        and schedule.choice.seconds is not None
+    ):
         predicted = schedule.choice.seconds
         said.append(f"predicted {show_time(predicted)} ({predicted / seconds:.0%})")
     if work.seconds["trial"]:

@@ -104,20 +104,18 @@ class Run:
             setattr(self, sweep, perf_counter() - start)
             active.run = outer
 
-    def begin(self, place: str, scheme: str) -> Work:
-        """A marked loop begins."""
-        work = Work(self, place, scheme)
+    def home(self, work: Work) -> LoopRuns | None:
+        """Where the work of a loop that begins to be differentiated belongs, if it counts."""
         if self.paused:
-            return work
+            return None
         inside = self.around[-1].place if self.around else None
-        known = self.loops.get((place, inside))
+        known = self.loops.get((work.place, inside))
         if known is None:
-            known = self.loops[place, inside] = LoopRuns(place, inside)
+            known = self.loops[work.place, inside] = LoopRuns(work.place, inside)
             if inside is None:
                 work.timeline = known.timeline = Timeline()
         known.begin(work)
-        work.home = known
-        return work
+        return known
 
 
 def begin(name: str) -> Run:

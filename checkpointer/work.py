@@ -10,6 +10,7 @@ import logging
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,9 @@ _PHASE = {
     Discard: "saving",
     Restore: "loading",
 }
-_KINDS: tuple[type[Action], ...] = (Advance, Snapshot, Record, Restore, Reverse, Discard)
-_NUMBERS = {kind: float(number) for number, kind in enumerate(_KINDS)}
+_KINDS = (Advance, Snapshot, Record, Restore, Reverse, Discard)
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
+_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
 _MOST = 50_000
 """Actions of which the times are kept, in 2.4 MB."""
 
@@ -48,21 +50,22 @@ class Timeline:
         self._rows = array("d")
         self.whole = True
 
-    def note(self, action: Action, last: int, begun: float, ended: float) -> None:
-        """An action was executed; ``last`` is the step behind it, or the level of a snapshot."""
-        if len(self._rows) < 6 * _MOST:
-            first = getattr(action, "start", getattr(action, "step", -1))
-            slot = getattr(action, "slot", None)
-            row = (_NUMBERS[type(action)], first, last, -1 if slot is None else slot, begun, ended)
-            self._rows.extend(row)
-        else:
+    def note(self, action: Action, begun: float, ended: float) -> None:
+        """An action was executed."""
+        if len(self._rows) >= 6 * _MOST:
             self.whole = False
+            return
+        values = [getattr(action, name) for name in _FIELDS[type(action)]]
+        row = [-1 if value is None else value for value in values] + [-1] * (3 - len(values))
+        self._rows.extend((_NUMBERS[type(action)], *row, begun, ended))
 
-    def __iter__(self) -> Iterator[tuple[type[Action], int, int, int, float, float]]:
-        """Kind, step, the step behind it or the level, slot, seconds at which it began and ended."""
-        rows = iter(self._rows)
-        for kind, first, last, slot, begun, ended in zip(rows, rows, rows, rows, rows, rows, strict=True):
-            yield _KINDS[int(kind)], int(first), int(last), int(slot), begun, ended
+    def __iter__(self) -> Iterator[tuple[Action, float, float]]:
+        """Each action, and the seconds at which it began and ended."""
+        for start in range(0, len(self._rows), 6):
+            number, *values, begun, ended = self._rows[start : start + 6]
+            kind = _KINDS[int(number)]
+            arguments = [None if value < 0 else int(value) for value in values[: len(_FIELDS[kind])]]
+            yield kind(*arguments), begun, ended  # type: ignore[arg-type]
 
 
 class Ledger:
@@ -148,7 +151,9 @@ class Counts:
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
         for phase, seconds in other.seconds.items():
             self.seconds[phase] += seconds
-        for level, (writes, reads, peak) in enumerate(zip(other.writes, other.reads, other.peaks, strict=True)):
+        for level, (writes, reads, peak) in enumerate(
+            zip(other.writes, other.reads, other.peaks, strict=True)
+        ):
             self.reach(level)
             self.writes[level] += writes
             self.reads[level] += reads
@@ -194,8 +199,6 @@ class Work(Counts):
         Whether the first step is on trial: what happens then is none of the schedule's work.
     timeline : Timeline or None
         The times of all actions, if somebody may want to draw them.
-    home : LoopRuns or None
-        Where the work of all runs of this loop is gathered.
     """
 
     def __init__(self, run: Run | None, place: str, scheme: str) -> None:
@@ -206,7 +209,7 @@ class Work(Counts):
         self.reversing = False
         self.trying = False
         self.timeline: Timeline | None = None
-        self.home: LoopRuns | None = None
+        self._home: LoopRuns | None = None
         self._run = run
         self._ledger = Ledger()
         self._level_of: dict[int, int] = {}
@@ -218,6 +221,11 @@ class Work(Counts):
         self._logged = _log.isEnabledFor(logging.DEBUG)
 
     # --- sweeps and their actions ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """The loop is about to be differentiated."""
+        if self._run is not None:
+            self._home = self._run.home(self)
 
     @contextmanager
     def clocked(self) -> Iterator[None]:
@@ -239,19 +247,17 @@ class Work(Counts):
 
     def done(self, action: Action) -> None:
         """It was executed."""
-        now, kind = perf_counter(), type(action)
-        last = -1
+        now = perf_counter()
         if isinstance(action, Advance):
             phase = "recomputing" if self.reversing else "forward"
-            last = action.start + self.first + self.again - self._plain
+            if self.timeline is not None:  # the loop may have ended in the middle
+                action = Advance(action.start, action.start + self.first + self.again - self._plain)
         else:
-            phase = _PHASE[kind]
-            if isinstance(action, Snapshot):
-                last = action.level
+            phase = _PHASE[type(action)]
         self.seconds[phase] += now - self._begun - self._aside
         self._aside = 0.0
         if self.timeline is not None:
-            self.timeline.note(action, last, self._begun, now)
+            self.timeline.note(action, self._begun, now)
         if self._logged:
             _log.debug("%s: %s took %.3g ms", self.place, action, 1e3 * (now - self._begun))
 
@@ -279,8 +285,8 @@ class Work(Counts):
 
     def end(self) -> None:
         """The loop was reversed."""
-        if self.home is not None:
-            self.home.end(self)
+        if self._home is not None:
+            self._home.end(self)
 
     # --- snapshots and tapes -----------------------------------------------------------------------------------------
 
