@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import sys
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 from checkpointer.replay import original_of
@@ -35,8 +36,8 @@ class Display(ABC):
         """Show how far it has come."""
 
     @abstractmethod
-    def end(self, moment: Moment) -> None:
-        """Show it for the last time, and leave everything in order."""
+    def end(self, moment: Moment, *, finished: bool) -> None:
+        """Show it for the last time, and leave everything in order; ``finished`` unless an exception has ended it."""
 
 
 def display_for(title: str) -> Display:
@@ -56,8 +57,7 @@ class TerminalDisplay(Display):
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
             BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=5)),
             TextColumn("{task.fields[words]}", markup=False, table_column=Column(no_wrap=True)),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(compact=True),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
             auto_refresh=False,
             expand=True,
@@ -74,9 +74,11 @@ class TerminalDisplay(Display):
             self._task, completed=moment.done, total=moment.total, words=moment.words, refresh=True
         )
 
-    def end(self, moment: Moment) -> None:
+    def end(self, moment: Moment, *, finished: bool) -> None:
         try:
             self.show(moment)
+            if finished:  # also before it has come to its end: a loop may be left by a break
+                self._progress.update(self._task, total=moment.done, refresh=True)
             for stream in (sys.stdout, sys.stderr):
                 if stream is not None:
                     stream.flush()  # a line that has no end yet
@@ -101,7 +103,7 @@ class LineDisplay(Display):
         if now - self._last >= _PAUSE and moment.done - self._done >= part:
             self._write(moment, now)
 
-    def end(self, moment: Moment) -> None:
+    def end(self, moment: Moment, *, finished: bool) -> None:
         self._write(moment, perf_counter())
 
     def _write(self, moment: Moment, now: float) -> None:
@@ -124,8 +126,8 @@ class NotebookDisplay(Display):
     def show(self, moment: Moment) -> None:
         self._handle.update(self._shown(moment), raw=True)
 
-    def end(self, moment: Moment) -> None:
-        self.show(moment)
+    def end(self, moment: Moment, *, finished: bool) -> None:
+        self.show(replace(moment, total=moment.done) if finished else moment)
 
     def _shown(self, moment: Moment) -> dict[str, Any]:
         text = f"{self._title}: {moment.words} in {perf_counter() - self._start:.1f} s"

@@ -25,9 +25,9 @@ from checkpointer.foresight import foreseen
 from checkpointer.handles import Handles
 from checkpointer.items import Items
 from checkpointer.memory import Memory
+from checkpointer.progress_bar import Bars
 from checkpointer.refusals import at_function, refuse
 from checkpointer.replay import quiet_replay, replay
-from checkpointer.progress_bar import Bars
 from checkpointer.reports import report_choice, report_end
 from checkpointer.resume import Points
 from checkpointer.schemes import Action, Schedule

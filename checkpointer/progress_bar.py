@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,15 +61,21 @@ class Bars:
         self._length = length
 
     def sweep(self, loop: Loop) -> AbstractContextManager[None]:
-        """The loop's next sweep runs in the ``with`` block."""
-        return self._forward(loop) if loop.steps is None else self._reverse(loop)
+        """The loop's next sweep runs in the ``with`` block.
+
+        Of a loop in a step of another one only the first run is shown, as if it were not differentiated: the rest is work
+        of the other one.
+        """
+        if loop.steps is None:
+            return self._forward(loop)
+        return nullcontext() if loop.nested else self._reverse(loop)
 
     @contextmanager
     def _forward(self, loop: Loop) -> Iterator[None]:
         def now() -> Moment:
-            return steps_done(loop.done, self._length)
+            return steps_done(loop.done, loop.steps if self._length is None else self._length)
 
-        with shown(f"{loop.work.place} forward", now):
+        with shown(loop.work.place if loop.nested else f"{loop.work.place} forward", now):
             yield
 
     @contextmanager
@@ -79,11 +85,11 @@ class Bars:
         again = None if loop.points is not None else self._expected(loop)
 
         def now() -> Moment:
-            done, recomputed = work.reversals, work.again - before
+            back, recomputed = steps - work.left, work.again - before
             if again is None:  # the bar then says how far back it has come
-                return Moment(done, steps, f"{done}/{steps} reversed, {recomputed} recomputed")
-            words = f"{done}/{steps} reversed" + (f", {recomputed}/{again} recomputed" if again else "")
-            return Moment(done + recomputed, steps + again, words)
+                return Moment(back, steps, f"{back}/{steps} reversed, {recomputed} recomputed")
+            words = f"{back}/{steps} reversed" + (f", {recomputed}/{again} recomputed" if again else "")
+            return Moment(back + recomputed, steps + again, words)
 
         with shown(f"{work.place} reverse", now):
             yield
@@ -113,8 +119,9 @@ def steps_done(done: int, total: int | None) -> Moment:
 class Counter:
     """Counts the steps of a loop that is not differentiated."""
 
-    def __init__(self) -> None:
+    def __init__(self, total: int | None) -> None:
         self.done = 0
+        self.total = total
 
     def over(self, items: Iterable[Any]) -> Iterator[Any]:
         """The items; each is done when the next one is asked for."""
@@ -136,10 +143,11 @@ class Counter:
 @contextmanager
 def counting(step: Callable[..., Any], items: object) -> Iterator[Counter]:
     """A marked loop runs in the ``with`` block, not differentiated, and its steps are counted by what this yields."""
-    counter = Counter()
-    length = len(items) if hasattr(items, "__len__") else None
-    with shown(place_of(step), lambda: steps_done(counter.done, length)):
+    counter = Counter(len(items) if hasattr(items, "__len__") else None)
+    with shown(place_of(step), lambda: steps_done(counter.done, counter.total)):
         yield counter
+        if counter.total is None:
+            counter.total = counter.done
 
 
 # --- one bar ---------------------------------------------------------------------------------------------------------
@@ -178,11 +186,13 @@ def _ticking(title: str, now: Callable[[], Moment]) -> Iterator[None]:
     display.begin(now())
     thread = threading.Thread(target=look, name="checkpointer progress", daemon=True)
     thread.start()
+    finished = False
     try:
         yield
+        finished = True
     finally:
         try:
             over.set()
             thread.join()
         finally:
-            display.end(now())
+            display.end(now(), finished=finished)

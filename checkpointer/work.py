@@ -195,6 +195,8 @@ class Work(Counts):
     ----------
     reversing : bool
         Whether the first sweep is over.
+    left : int
+        How many steps are left to be reversed then.
     trying : bool
         Whether the first step is on trial: what happens then is none of the schedule's work.
     timeline : Timeline or None
@@ -207,6 +209,7 @@ class Work(Counts):
         self.place = place
         self.scheme = scheme
         self.reversing = False
+        self.left = 0
         self.trying = False
         self.timeline: Timeline | None = None
         self._home: LoopRuns | None = None
@@ -280,7 +283,7 @@ class Work(Counts):
 
     def finish(self, steps: int) -> None:
         """The first sweep is over."""
-        self.steps = steps
+        self.steps = self.left = steps
         self.reversing = True
 
     def end(self) -> None:
@@ -331,6 +334,7 @@ class Work(Counts):
     def reversed(self, step: int) -> None:
         """A step was pulled back through."""
         self.reversals += 1
+        self.left = step
         if step in self._kept:
             self._kept.remove(step)
             self._stand(0, -1)
