@@ -28,7 +28,7 @@ from checkpointer.memory import Memory
 from checkpointer.progress_bar import Bars
 from checkpointer.refusals import at_function, refuse
 from checkpointer.replay import quiet_replay, replay
-from checkpointer.reports import report_choice, report_end
+from checkpointer.reports import report_choice, report_end, report_undifferentiated
 from checkpointer.resume import Points
 from checkpointer.schemes import Action, Schedule
 from checkpointer.sessions import close_after_error
@@ -459,6 +459,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     for memory in wrapper.memories.values():
         memory.written = 0, memory.root.nbytes  # wherever the loop may write
     if not any(is_varied(leaf.value) for leaf in around.leaves):
+        report_undifferentiated(loop)
         return _undifferentiated(loop, tape, around, wrapper)
     loop.work.start()
     unwatched = [

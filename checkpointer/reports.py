@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
+from checkpointer import logs as _logs  # noqa: F401  sets the logger up
 from checkpointer.schemes import AutoSchedule, Choice, Measurement
 from checkpointer.schemes.sizes import show_size
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from checkpointer.loop import Loop
 
 _log = logging.getLogger("checkpointer")
-_log.addHandler(logging.NullHandler())
 _said: dict[CodeType, tuple[object, ...]] = {}
 """What was said last of each loop: the kind of scheme, the budget, and whether the length was known."""
 
@@ -36,6 +36,11 @@ def report_choice(loop: Loop) -> None:
     level = _level(loop, schedule)
     if _log.isEnabledFor(level):
         _log.log(level, "%s: %s", loop.work.place, _sentence(schedule.choice, schedule.measurement))
+
+
+def report_undifferentiated(loop: Loop) -> None:
+    """Say that no derivative flows through a loop, so that it takes no snapshots."""
+    _log.debug("%s: runs as it stands, as nothing that is differentiated goes into it", loop.work.place)
 
 
 def report_end(loop: Loop) -> None:
