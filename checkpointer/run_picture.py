@@ -43,7 +43,7 @@ def _draw_schedule(loop: LoopSummary, axes: Axes) -> None:
     """Steps against the time at which they were executed; what the program did between the sweeps is left out."""
     assert loop.timeline is not None
     lines = Trace(loop.cost.steps)
-    for action, begun, ended in loop.timeline:
+    for action, begun, ended in loop.timeline.rows:
         lines.note(action, ended - begun)
     draw_lines(axes, lines, loop.cost.advances + 2 * loop.cost.reversals)
     axes.set_title(_title(loop, loop.timeline), fontsize="medium")

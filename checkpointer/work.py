@@ -7,10 +7,8 @@ for each action of the schedule. Nothing here refers to the program's objects or
 from __future__ import annotations
 
 import logging
-from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -36,36 +34,31 @@ _PHASE = {
     Discard: "saving",
     Restore: "loading",
 }
-_KINDS = (Advance, Snapshot, Record, Restore, Reverse, Discard)
-_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
-_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
-_MOST = 50_000
-"""Actions of which the times are kept, in 2.4 MB."""
+_MOST = 20_000
+"""Actions of which the times are kept, in about 3 MB."""
 
 
 class Timeline:
-    """When the actions of one run of a loop were executed: of all of them, if they are not too many."""
+    """When the actions of one run of a loop were executed: of all of them, if they are not too many.
+
+    Attributes
+    ----------
+    rows : list of (Action, float, float)
+        Each action, and the seconds at which it began and ended.
+    whole : bool
+        Whether these are all.
+    """
 
     def __init__(self) -> None:
-        self._rows = array("d")
+        self.rows: list[tuple[Action, float, float]] = []
         self.whole = True
 
     def note(self, action: Action, begun: float, ended: float) -> None:
         """An action was executed."""
-        if len(self._rows) >= 6 * _MOST:
+        if len(self.rows) < _MOST:
+            self.rows.append((action, begun, ended))
+        else:
             self.whole = False
-            return
-        values = [getattr(action, name) for name in _FIELDS[type(action)]]
-        row = [-1 if value is None else value for value in values] + [-1] * (3 - len(values))
-        self._rows.extend((_NUMBERS[type(action)], *row, begun, ended))
-
-    def __iter__(self) -> Iterator[tuple[Action, float, float]]:
-        """Each action, and the seconds at which it began and ended."""
-        for start in range(0, len(self._rows), 6):
-            number, *values, begun, ended = self._rows[start : start + 6]
-            kind = _KINDS[int(number)]
-            arguments = [None if value < 0 else int(value) for value in values[: len(_FIELDS[kind])]]
-            yield kind(*arguments), begun, ended  # type: ignore[arg-type]
 
 
 class Ledger:
@@ -161,8 +154,9 @@ class Counts:
 
     def reach(self, level: int) -> None:
         """There is such a level."""
-        for counts in (self.writes, self.reads, self.peaks):
-            counts.extend([0] * (level + 1 - len(counts)))
+        while len(self.writes) <= level:
+            for counts in (self.writes, self.reads, self.peaks):
+                counts.append(0)
 
     def cost(self) -> Cost:
         """The counts, as a schedule's cost is given."""
