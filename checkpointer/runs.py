@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from checkpointer.active import active
 from checkpointer.work import Counts, Timeline, Work
 
 if TYPE_CHECKING:
+    from checkpointer.inventory import Inventory
     from checkpointer.summaries import RunSummary
 
 
@@ -26,12 +28,15 @@ class LoopRuns:
         The place of the loop in whose steps it runs.
     timeline : Timeline or None
         That of its first run.
+    inventory : Inventory or None
+        What is in the snapshots of its first run, if somebody asked for a report.
     """
 
     def __init__(self, place: str, inside: str | None) -> None:
         self.place = place
         self.inside = inside
         self.timeline: Timeline | None = None
+        self.inventory: Inventory | None = None
         self._over = Counts()
         self._open: list[Work] = []
         self._schemes: dict[str, None] = {}
@@ -65,6 +70,8 @@ class Run:
     ----------
     name : str
         What was called.
+    report : bool
+        Whether to gather what is in the snapshots.
 
     Attributes
     ----------
@@ -80,8 +87,9 @@ class Run:
         The exception that ended it, by its name.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, report: bool) -> None:
         self.name = name
+        self.report = report
         self.loops: dict[tuple[str, str | None], LoopRuns] = {}
         self.around: list[Work] = []
         self.paused = 0
@@ -114,13 +122,17 @@ class Run:
             known = self.loops[work.place, inside] = LoopRuns(work.place, inside)
             if inside is None:
                 work.timeline = known.timeline = Timeline()
+            if self.report:
+                from checkpointer.inventory import Inventory
+
+                work.inventory = known.inventory = Inventory()
         known.begin(work)
         return known
 
 
 def begin(name: str) -> Run:
     """A call is about to be differentiated in this thread."""
-    run = Run(name)
+    run = Run(name, report=_here.reports > 0 or os.environ.get("CHECKPOINTER_REPORT", "") not in ("", "0"))
     if _here.last is not None:  # times of single actions are kept for the latest call only
         for loop in _here.last.loops.values():
             loop.timeline = None
@@ -188,8 +200,14 @@ def last_run() -> RunSummary | None:
 
 
 @contextmanager
-def watching() -> Iterator[Runs]:
+def watching(*, report: bool = False) -> Iterator[Runs]:
     """Gather what all differentiated calls of this thread do in the ``with`` block.
+
+    Parameters
+    ----------
+    report : bool
+        Whether to look at the snapshots as well, for `RunSummary.report`: each one takes another walk of the state, and a
+        pass over its arrays. The environment variable ``CHECKPOINTER_REPORT=1`` does it for all calls.
 
     Yields
     ------
@@ -207,15 +225,18 @@ def watching() -> Iterator[Runs]:
     """
     runs: list[Run] = []
     _here.watchers = (*_here.watchers, runs)
+    _here.reports += report
     try:
         yield Runs(runs)
     finally:
         _here.watchers = tuple(other for other in _here.watchers if other is not runs)
+        _here.reports -= report
 
 
 class _Here(threading.local):
     last: Run | None = None
     watchers: tuple[list[Run], ...] = ()
+    reports: int = 0
 
 
 _here = _Here()

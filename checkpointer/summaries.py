@@ -8,12 +8,39 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from checkpointer.errors import ArgumentError
 from checkpointer.runs import LoopRuns, Run
 from checkpointer.schemes import Cost
 from checkpointer.work import PHASES, Counts, Timeline
 
 if TYPE_CHECKING:
+    from checkpointer.inventory import Inventory, StateEntry
     from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class StateSummary:
+    """What is in the snapshots of the first run of a loop, and what one costs.
+
+    Attributes
+    ----------
+    entries : tuple of StateEntry
+        Everything, the largest first.
+    snapshots : int
+        How many were taken.
+    first : int
+        Bytes that the first one copied.
+    further : float or None
+        Bytes that each of the others copied on average; None if there was no other.
+    in_memory : bool
+        Whether all were kept in memory. What another storage writes of what it is given is its own business.
+    """
+
+    entries: tuple[StateEntry, ...]
+    snapshots: int
+    first: int
+    further: float | None
+    in_memory: bool
 
 
 @dataclass(frozen=True)
@@ -43,6 +70,8 @@ class LoopSummary:
         What the two sweeps took: ``"forward"`` (plain steps of the first sweep), ``"recomputing"`` (plain steps that were
         run again), ``"reversing"`` (steps under the tape, and the way back through them), ``"saving"``, ``"loading"``,
         ``"trial"`` (of the first step, by `Auto`) and ``"other"`` (the schedule, durable points).
+    state : StateSummary or None
+        What is in the snapshots; None unless that was asked for.
     """
 
     place: str
@@ -55,6 +84,7 @@ class LoopSummary:
     read: int
     seconds: dict[str, float]
     timeline: Timeline | None = field(default=None, repr=False, compare=False)
+    state: StateSummary | None = None
 
     @property
     def recompute_factor(self) -> float:
@@ -63,7 +93,11 @@ class LoopSummary:
 
     def as_dict(self) -> dict[str, Any]:
         """Numbers, texts, lists and dicts, for JSON."""
-        found = {name: value for name, value in vars(self).items() if name not in ("timeline", "cost")}
+        found = {
+            name: value for name, value in vars(self).items() if name not in ("timeline", "cost", "state")
+        }
+        if self.state is not None:
+            found["state"] = asdict(self.state)
         cost = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self.cost).items()
@@ -112,6 +146,26 @@ class RunSummary:
         """The same as a text."""
         return json.dumps(self.as_dict(), indent=2)
 
+    def report(self) -> Report:
+        """What is in the snapshots of each loop, what a snapshot costs, and why each thing is in it.
+
+        Returns
+        -------
+        Report
+            It prints as a table for each loop; the numbers are in the attribute `state` of each of `loops`.
+
+        Raises
+        ------
+        ArgumentError
+            If the snapshots were not looked at.
+        """
+        if self.loops and all(loop.state is None for loop in self.loops):
+            raise ArgumentError(
+                "the snapshots of this call were not looked at, which takes time: differentiate in a block"
+                " `with checkpointer.watching(report=True):`, or set the environment variable CHECKPOINTER_REPORT=1"
+            )
+        return Report(self.loops)
+
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """A picture: what ran when in the loops, and what the time was spent on. Needs matplotlib.
 
@@ -143,6 +197,23 @@ class RunSummary:
         from checkpointer.summary_tables import as_html
 
         return as_html(self)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is in the snapshots of some loops: prints as tables."""
+
+    loops: tuple[LoopSummary, ...]
+
+    def __str__(self) -> str:
+        from checkpointer.summary_tables import report_as_text
+
+        return report_as_text(self.loops)
+
+    def _repr_html_(self) -> str:
+        from checkpointer.summary_tables import report_as_html
+
+        return report_as_html(self.loops)
 
 
 def summary_of(runs: Sequence[Run]) -> RunSummary:
@@ -186,4 +257,16 @@ def _loop_summary(loops: list[LoopRuns]) -> LoopSummary:
         read=counts.read,
         seconds={**counts.seconds, PHASES[-1]: max(counts.total - spent, 0.0)},
         timeline=loops[-1].timeline,
+        state=next((_state(loop.inventory) for loop in reversed(loops) if loop.inventory is not None), None),
+    )
+
+
+def _state(inventory: Inventory) -> StateSummary:
+    further = inventory.snapshots - 1
+    return StateSummary(
+        entries=inventory.entries(),
+        snapshots=inventory.snapshots,
+        first=inventory.first,
+        further=inventory.copied / further if further > 0 else None,
+        in_memory=inventory.in_memory,
     )

@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 
 from checkpointer.reports import show_time
 from checkpointer.schemes.sizes import show_size
-from checkpointer.summaries import LoopSummary, RunSummary
+from checkpointer.summaries import LoopSummary, RunSummary, StateSummary
 from checkpointer.work import PHASES
 
 _WIDE = 1000
@@ -133,3 +133,47 @@ def _called(loop: LoopSummary) -> str:
 
 def _size(size: int) -> str:
     return show_size(size) if size else ""
+
+
+def report_as_text(loops: tuple[LoopSummary, ...]) -> str:
+    """For a terminal or a file."""
+    found = []
+    for loop in loops:
+        found.append(f"{_state_headline(loop)}\n")
+        if loop.state is not None:
+            found.append(_state_table(loop.state).text())
+    return "\n".join(found).rstrip("\n") if found else "no marked loop was differentiated"
+
+
+def report_as_html(loops: tuple[LoopSummary, ...]) -> str:
+    """For a notebook."""
+    return "".join(
+        f"<p>{html.escape(_state_headline(loop))}</p>"
+        + ("" if loop.state is None else _state_table(loop.state).html())
+        for loop in loops
+    )
+
+
+def _state_headline(loop: LoopSummary) -> str:
+    """What a snapshot costs, and what all of them."""
+    state = loop.state
+    if state is None:
+        return f"{_called(loop).strip()}: its snapshots were not looked at"
+    if not state.snapshots:
+        return f"{_called(loop).strip()}: no snapshot was taken"
+    said = f"{_called(loop).strip()}: the first snapshot {'copied' if state.in_memory else 'took'} {show_size(state.first)}"
+    if state.further is not None:
+        said += f", each of {state.snapshots - 1} more {show_size(round(state.further))} on average"
+    if state.in_memory:
+        said += f"; at most {loop.cost.peaks[0]} stood at once, which held {show_size(loop.memory)}"
+    return said
+
+
+def _state_table(state: StateSummary) -> Table:
+    rows = []
+    for entry in state.entries:
+        name = "(let go of)" if entry.name.startswith("kept[") else entry.name
+        names = ", ".join([name, *entry.aliases[:2]]) + (", ..." if len(entry.aliases) > 2 else "")
+        copied = "" if entry.copied is None or not entry.nbytes else show_size(round(entry.copied))
+        rows.append((names, entry.role, entry.kind, entry.why, _size(entry.nbytes), copied))
+    return Table(("name", "role", "what", "why", "bytes", "per snapshot"), tuple(rows), texts=4)

@@ -16,6 +16,7 @@ from checkpointer.schemes import Action, Advance, Cost, Discard, Record, Restore
 
 if TYPE_CHECKING:
     from checkpointer.blocks import Block
+    from checkpointer.inventory import Inventory
     from checkpointer.runs import LoopRuns, Run
 
 _log = logging.getLogger("checkpointer")
@@ -195,6 +196,8 @@ class Work(Counts):
         Whether the first step is on trial: what happens then is none of the schedule's work.
     timeline : Timeline or None
         The times of all actions, if somebody may want to draw them.
+    inventory : Inventory or None
+        What is in the snapshots, if somebody asked for a report.
     """
 
     def __init__(self, run: Run | None, place: str, scheme: str) -> None:
@@ -206,6 +209,7 @@ class Work(Counts):
         self.left = 0
         self.trying = False
         self.timeline: Timeline | None = None
+        self.inventory: Inventory | None = None
         self._home: LoopRuns | None = None
         self._run = run
         self._ledger = Ledger()
