@@ -1,7 +1,7 @@
 """What is in the snapshots of a loop, gathered while they are taken: sizes, what a snapshot really copies, and why.
 
-Only where somebody asked for a report: it takes one more walk of the state for each snapshot, and a digest of everything in it.
-Texts and numbers are kept, nothing of the program.
+Only where somebody asked for a report: it takes one more walk of the state for each snapshot, and a digest of all
+that is in it. Texts and numbers are kept, nothing of the program.
 """
 
 from __future__ import annotations

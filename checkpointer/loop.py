@@ -10,14 +10,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from checkpointer.audit import Audit
 from checkpointer.blocks import Known
 from checkpointer.boxes import is_traced, is_varied, plain
-from checkpointer.dumps import Dumper
 from checkpointer.errors import ReplayError, TraceError
 from checkpointer.failures import explained
 from checkpointer.fingerprints import Fingerprints, without_leaves
@@ -25,11 +24,9 @@ from checkpointer.foresight import foreseen
 from checkpointer.handles import Handles
 from checkpointer.items import Items
 from checkpointer.memory import Memory
-from checkpointer.progress_bar import Bars
 from checkpointer.refusals import at_function, refuse
 from checkpointer.replay import quiet_replay, replay
 from checkpointer.reports import report_choice, report_end, report_undifferentiated
-from checkpointer.resume import Points
 from checkpointer.schemes import Action, Schedule
 from checkpointer.sessions import close_after_error
 from checkpointer.signals import BREAK, Ended, Return
@@ -41,6 +38,11 @@ from checkpointer.tape import Tape, active, not_recording, recording
 from checkpointer.taped import Taped
 from checkpointer.trial import on_trial
 from checkpointer.work import Work
+
+if TYPE_CHECKING:
+    from checkpointer.dumps import Dumper
+    from checkpointer.progress_bar import Bars
+    from checkpointer.resume import Points
 
 ForwardSweep = Callable[["Loop"], None]
 ReverseSweep = Callable[["Loop", Adjoint], Adjoint]

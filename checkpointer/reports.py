@@ -15,11 +15,12 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from checkpointer import logs as _logs  # noqa: F401  sets the logger up
-from checkpointer.schemes import AutoSchedule, Choice, Measurement
+from checkpointer.schemes import AutoSchedule
 from checkpointer.schemes.sizes import show_size
 
 if TYPE_CHECKING:
     from checkpointer.loop import Loop
+    from checkpointer.schemes import Choice, Measurement, Scheme
 
 _log = logging.getLogger("checkpointer")
 _said: dict[CodeType, tuple[object, ...]] = {}
@@ -116,3 +117,9 @@ def show_time(seconds: float) -> str:
     units = {"s": 1.0, "ms": 1e3, "µs": 1e6}
     unit = next((unit for unit, factor in units.items() if seconds * factor >= 1), "µs")
     return f"{seconds * units[unit]:.3g} {unit}"
+
+
+def scheme_text(scheme: Scheme) -> str:
+    """How a scheme prints; of a class that does not say, its name."""
+    kind = type(scheme)
+    return f"{kind.__module__}.{kind.__qualname__}" if kind.__repr__ is object.__repr__ else repr(scheme)

@@ -27,7 +27,7 @@ from checkpointer.identity import difference, digest_of, identity
 from checkpointer.memory import Array
 from checkpointer.progress import DONE, FORWARD, REVERSE, Progress
 from checkpointer.rebuilding import Rebuilding
-from checkpointer.schemes import Action, Advance, Discard, Record, Restore, Reverse, Scheme
+from checkpointer.schemes import Action, Advance, Discard, Record, Restore, Reverse
 from checkpointer.signals import BREAK, EXHAUSTED, Return
 from checkpointer.snapshots import Snapshot, capture
 from checkpointer.stretch import Adjoint
@@ -320,9 +320,3 @@ def _up_to_state(actions: Iterator[Action]) -> list[Action]:
         if not isinstance(action, Discard):
             break
     return found
-
-
-def scheme_text(scheme: Scheme) -> str:
-    """How a scheme prints; of a class that does not say, its name."""
-    kind = type(scheme)
-    return f"{kind.__module__}.{kind.__qualname__}" if kind.__repr__ is object.__repr__ else repr(scheme)

@@ -14,8 +14,9 @@ from checkpointer.schemes import Cost
 from checkpointer.work import PHASES, Counts, Timeline
 
 if TYPE_CHECKING:
-    from checkpointer.inventory import Inventory, StateEntry
     from matplotlib.figure import Figure
+
+    from checkpointer.inventory import Inventory, StateEntry
 
 
 @dataclass(frozen=True)
