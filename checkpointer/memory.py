@@ -16,7 +16,7 @@ import numpy as np
 
 from checkpointer.blocks import BLOCK_BYTES
 from checkpointer.blocks import Array as Array
-from checkpointer.errors import ArgumentError
+from checkpointer.errors import ArgumentError, TraceError
 from checkpointer.refusals import noted, refuse
 
 

@@ -13,6 +13,7 @@ from types import FrameType, TracebackType
 from checkpointer.boxes import is_traced
 from checkpointer.errors import CheckpointerError
 from checkpointer.notes import add_note
+from checkpointer.places import loop_at
 
 _MACHINERY = frozenset(("autograd", "checkpointer"))
 _BETWEEN = frozenset(("contextlib", "warnings"))
@@ -74,7 +75,8 @@ def _at_its_loop(following: TracebackType | None, entry: TracebackType) -> Trace
     frame = entry.tb_frame
     if entry.tb_lineno != frame.f_code.co_firstlineno:  # in a file that checkpointer wrote
         return TracebackType(following, frame, entry.tb_lasti, entry.tb_lineno)
-    return TracebackType(following, frame, -1, frame.f_locals["loop"].step.__code__.co_firstlineno)
+    line = int(loop_at(frame.f_locals["loop"].step).rpartition(":")[2])
+    return TracebackType(following, frame, -1, line)
 
 
 def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
