@@ -6,7 +6,9 @@ An error of checkpointer itself keeps them; so do all with ``CHECKPOINTER_FULL_T
 
 from __future__ import annotations
 
+import ast
 import os
+import sys
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 
@@ -76,7 +78,20 @@ def _at_its_loop(following: TracebackType | None, entry: TracebackType) -> Trace
     if entry.tb_lineno != frame.f_code.co_firstlineno:  # in a file that checkpointer wrote
         return TracebackType(following, frame, entry.tb_lasti, entry.tb_lineno)
     line = int(loop_at(frame.f_locals["loop"].step).rpartition(":")[2])
-    return TracebackType(following, frame, -1, line)
+    stand_in = _frame_at(line, frame)
+    return TracebackType(following, stand_in, stand_in.f_lasti, line)
+
+
+def _frame_at(line: int, frame: FrameType) -> FrameType:
+    """A frame of the same name in the same module that stands at another line."""
+    tree = ast.parse("here()", mode="eval")
+    for node in ast.walk(tree.body):
+        if isinstance(node, ast.expr):
+            node.lineno = node.end_lineno = line
+            node.col_offset = node.end_col_offset = -1
+    code = compile(tree, frame.f_code.co_filename, "eval").replace(co_name=frame.f_code.co_name)
+    made: FrameType = eval(code, frame.f_globals, {"here": lambda: sys._getframe(1)})
+    return made
 
 
 def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
