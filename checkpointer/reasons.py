@@ -55,7 +55,8 @@ class Reasons:
         if not rest:
             return reason
         what = "attribute" if rest[-1].startswith(".") else "item"
-        return f"{what} of {name[: len(name) - len(rest[-1])]}; {first}: {reason}"
+        holder = name[: len(name) - len(rest[-1])]
+        return f"{what} of {holder} ({reason})" if holder == first else f"{what} of {holder} ({first}: {reason})"
 
     def _of_cell(self, cell: Cell) -> str:
         for function in self._functions:
