@@ -1,6 +1,6 @@
 """Exact gradients of NumPy time loops in the memory you choose."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from checkpointer.lazy import on_demand
 from checkpointer.version import VERSION
@@ -69,3 +69,17 @@ else:
         subpackages="errors schemes storage",
     )
     __all__ += ["__version__"]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext checkpointer``: the magics of `checkpointer.notebook`."""
+    from checkpointer import notebook
+
+    notebook.load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext checkpointer``: what is transformed remains so."""
+    from checkpointer import notebook
+
+    notebook.unload(shell)

@@ -165,6 +165,8 @@ class CodeReach:
             self._add(
                 id(function.__dict__), function, lambda: Dict(function.__dict__, f"{function.__qualname__}.")
             )
+        if function.__globals__.get("__name__") == "checkpointer.bridge":
+            self.discover(function.__dict__.get("__wrapped__"))
         for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
             if not isinstance(
                 default, int | float | complex | str | bytes | type | types.FunctionType | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import array
+import builtins
 import collections
 import dataclasses
 import functools
@@ -412,6 +413,8 @@ class _Walk:
         """A container, an object or code that was not met before."""
         if type(value) is HiddenItem:
             refuse_reading(value)
+        if value is vars(builtins):
+            return  # `exec` puts them into the namespace that it is given; they are no variables of a program
         if hasattr(type(value), "tocoo"):
             self._sparse(value, name)
         elif isinstance(value, dict):
