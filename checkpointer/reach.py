@@ -179,6 +179,10 @@ class CodeReach:
         found = [value for value in self._alive if isinstance(value, types.CodeType)]
         return found + [code for inner in self._cached_reaches for code in inner.code()]
 
+    def functions(self) -> list[types.FunctionType]:
+        """All functions that were found."""
+        return [value for value in self._alive if isinstance(value, types.FunctionType)]
+
     def constants(self) -> list[str]:
         """What the code depends on and is no part of the state: plain defaults, and what functions with a cache mention."""
         found = []

@@ -262,6 +262,10 @@ class State:
         """The code that has been found so far."""
         return self._code.code()
 
+    def functions(self) -> list[types.FunctionType]:
+        """The functions of which that is the code."""
+        return self._code.functions()
+
     def constants(self) -> list[str]:
         """What that code depends on, and is no part of the state."""
         return self._code.constants()
