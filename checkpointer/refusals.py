@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from checkpointer.active import active
 from checkpointer.errors import CheckpointerError, TraceError
+from checkpointer.places import line_of
 
 _OURS = frozenset(("autograd", "checkpointer", "contextlib", "numpy", "scipy"))
 _TRACED = re.compile(
@@ -66,10 +67,10 @@ def refusal_behind(error: Exception, swallowed: Exception | None) -> Exception |
 
 def at_function(error: TraceError, function: Callable[..., Any], where: str = "") -> TraceError:
     """An error of the way back, where no line of the user's runs, with the place of the function that it is about."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if error.filename or code is None:
+    function = inspect.unwrap(function)
+    if error.filename or not hasattr(function, "__code__"):
         return error
-    filename, line = code.co_filename, code.co_firstlineno
+    filename, line = function.__code__.co_filename, line_of(function)
     text = linecache.getline(filename, line).rstrip("\n")
     column = len(text) - len(text.lstrip())
     what = error.what + where

@@ -328,6 +328,16 @@ def test_what_runs_is_the_users_line(notebook):
             assert frame.code.raw.co_firstlineno == 2
 
 
+def test_the_log_names_the_line_of_the_loop(notebook, caplog):
+    notebook.plain("from checkpointer import checkpointed").transformed(
+        "\ndef run(u, scheme):\n    u = 2 * u\n    for _ in checkpointed(range(3), scheme):\n        u = u * u\n"
+        "    return u.sum()\n"
+    )
+    with caplog.at_level("INFO", "checkpointer"):
+        value_and_grad(notebook["run"])(X, Revolve(1))
+    assert "<cell 1>:4" in caplog.text
+
+
 def test_warnings_are_given_once(notebook):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
