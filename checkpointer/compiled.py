@@ -17,7 +17,7 @@ from operator import eq
 from types import CodeType
 
 from checkpointer.errors import TransformError
-from checkpointer.schemes import SCHEMES
+from checkpointer.schemes.catalogue import SCHEMES
 from checkpointer.transforms import Rewritten, rewrite_source
 from checkpointer.version import VERSION
 

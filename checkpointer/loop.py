@@ -11,14 +11,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from checkpointer.audit import Audit
 from checkpointer.blocks import Known
 from checkpointer.boxes import is_traced, is_varied, plain
-from checkpointer.dumps import Dumper
 from checkpointer.errors import ReplayError, TraceError
 from checkpointer.failures import explained
 from checkpointer.fingerprints import Fingerprints, without_leaves
@@ -29,7 +28,6 @@ from checkpointer.memory import Memory
 from checkpointer.refusals import at_function, refuse
 from checkpointer.replay import quiet_replay, replay
 from checkpointer.reports import report_choice, report_cost
-from checkpointer.resume import Points
 from checkpointer.schemes import Action, Schedule
 from checkpointer.sessions import close_after_error
 from checkpointer.signals import BREAK, Ended, Return
@@ -40,6 +38,10 @@ from checkpointer.stretch import Adjoint, Group, Stretch, Wrapper, check_nothing
 from checkpointer.tape import Tape, active, not_recording, recording
 from checkpointer.taped import Taped
 from checkpointer.trial import on_trial
+
+if TYPE_CHECKING:
+    from checkpointer.dumps import Dumper
+    from checkpointer.resume import Points
 
 ForwardSweep = Callable[["Loop"], None]
 ReverseSweep = Callable[["Loop", Adjoint], Adjoint]

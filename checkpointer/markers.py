@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from checkpointer.active import active
 from checkpointer.errors import ArgumentError, NotRewrittenError
-from checkpointer.schemes import SCHEMES, Scheme
+from checkpointer.schemes import Scheme
 from checkpointer.storage import Dump, Storage
-from checkpointer.tape import active
 
 T = TypeVar("T")
 
@@ -76,6 +76,8 @@ def checkpointed(
 def check_marker(scheme: object, storage: object, audit: object, dump: object) -> None:
     """Refuse an argument that is none of its kind, at the loop that it was given to."""
     if scheme is not None and not isinstance(scheme, Scheme):
+        from checkpointer.schemes import SCHEMES  # loads them all, which only now is needed
+
         hint = ""
         if isinstance(scheme, type) and issubclass(scheme, Scheme):
             hint = f": {scheme.__name__} is a class; call it, as in {scheme.__name__}(...)"

@@ -11,11 +11,12 @@ import os
 from types import CodeType
 from typing import TYPE_CHECKING
 
-from checkpointer.schemes import AutoSchedule, Choice, Measurement
+from checkpointer.schemes import AutoSchedule
 from checkpointer.schemes.sizes import show_size
 
 if TYPE_CHECKING:
     from checkpointer.loop import Loop
+    from checkpointer.schemes import Choice, Measurement
 
 _log = logging.getLogger("checkpointer")
 _said: dict[CodeType, tuple[object, ...]] = {}

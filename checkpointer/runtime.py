@@ -8,18 +8,16 @@ from typing import Any
 from checkpointer.audit import audit_wanted
 from checkpointer.bridge import differentiable
 from checkpointer.conversions import as_complex, as_float, as_scalar, sum_by, sum_of, type_of
-from checkpointer.dumps import Dumper
 from checkpointer.errors import ArgumentError, CheckpointerError
 from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
 from checkpointer.refusals import noted
-from checkpointer.resume import Points, scheme_text
 from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
 from checkpointer.sessions import opened
 from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
 from checkpointer.state import State
-from checkpointer.storage import Dump, HDF5Storage, MemoryStorage, Storage, TieredStorage
+from checkpointer.storage import Dump, MemoryStorage, Storage
 from checkpointer.tape import active
 
 
@@ -106,8 +104,12 @@ def _differentiated(
         storage = default_storage(scheme)
     holder: list[Any] = [None, None]
     items = Items(iterable, holder)
+    dumper = None
     try:
-        dumper = None if dump is None else Dumper(dump, step, scheme, holder)
+        if dump is not None:
+            from checkpointer.dumps import Dumper  # only now is needed
+
+            dumper = Dumper(dump, step, scheme, holder)
         schedule = scheme.schedule(items.length)
     except CheckpointerError as error:
         raise noted(error) from None
@@ -128,6 +130,8 @@ def _differentiated(
             )
         )
     if session.durable is not None:
+        from checkpointer.resume import Points, scheme_text  # only now is needed
+
         loop.points = Points(loop, session.durable, scheme_text(scheme))
     return differentiate(loop, forward, reverse)
 
@@ -139,6 +143,8 @@ def default_storage(scheme: Scheme) -> Storage:
         assert isinstance(scheme.storage, Storage)
         return scheme.storage
     if isinstance(scheme, Auto) and scheme.disk is not None:
+        from checkpointer.storage import HDF5Storage, TieredStorage  # only now are needed
+
         return TieredStorage(MemoryStorage(), HDF5Storage())
     return MemoryStorage()
 

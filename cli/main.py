@@ -13,7 +13,7 @@ from checkpointer.version import VERSION
 COMMANDS = {
     "rewrite": "Write the adjoint of each FILE as a Python module",
     "show": "Print the adjoint of FILE",
-    "run": "Run the script FILE with its marked loops transformed",
+    "run": "Run PROGRAM with its marked loops transformed",
     "lint": "Print what is refused in each FILE, and what is likely to be",
     "plan": "Print what each scheme costs that fits into the memory",
     "completion": "Print what makes a shell complete this command's words",

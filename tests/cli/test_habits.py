@@ -143,7 +143,15 @@ def test_scripts_for_shells(invoke, tmp_path, name):
 
 
 def test_help_and_completion_start_without_the_rewriter():
-    heavy = ["libcst", "rich", "checkpointer.compiled", "checkpointer.transforms"]
+    heavy = [
+        "numpy",
+        "autograd",
+        "h5py",
+        "libcst",
+        "rich",
+        "checkpointer.compiled",
+        "checkpointer.transforms",
+    ]
     program = f"""if True:
         import os, sys
         from checkpointer.cli.main import cli
@@ -204,7 +212,8 @@ def examples_folder(heat, tmp_path):
         (tmp_path / path).parent.mkdir()
         (tmp_path / path).write_text(heat.read_text())
     (tmp_path / "build").mkdir()
-    (tmp_path / "burgers.py").write_text("import sys; print(sys.argv)\n")
+    for path in ("burgers.py", "ocean/__init__.py", "ocean/__main__.py"):
+        (tmp_path / path).write_text("import sys; print(sys.argv)\n")
     for folder in (".local/share/bash-completion/completions", ".zfunc", ".config/fish/completions"):
         (tmp_path / folder).mkdir(parents=True)
     return tmp_path

@@ -55,7 +55,7 @@ def test_every_command_shows_an_example(checkpointer, command):
         (["--frobnicate"], "No such option"),
         (["rewrite"], "Missing argument 'FILE...'"),
         (["show"], "Missing argument 'FILE'"),
-        (["run"], "Missing argument 'FILE'"),
+        (["run"], "Missing argument 'PROGRAM'"),
         (["rewrite", "heat.py", "--frobnicate"], "No such option"),
         (["rewrite", "heat.py", "-o"], "requires an argument"),
         (["show", "heat.py", "other.py"], "unexpected extra argument"),
@@ -111,11 +111,11 @@ def test_a_missing_file(checkpointer, tmp_path, command, assert_one_message):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["run", "show"])
-def test_a_directory(checkpointer, tmp_path, command, assert_one_message):
+def test_a_directory(checkpointer, tmp_path, assert_one_message):
+    """`rewrite` and `lint` take one, and `run` does if there is a program in it."""
     (tmp_path / "folder").mkdir()
-    assert_one_message(checkpointer(command, "folder"), "cannot read folder: is a directory\n")
-    assert_one_message(checkpointer(command, "."), "cannot read .: is a directory\n")
+    assert_one_message(checkpointer("show", "folder"), "cannot read folder: is a directory\n")
+    assert_one_message(checkpointer("run", "folder"), "can't find '__main__' module in 'folder'\n")
 
 
 @pytest.mark.parametrize("command", ["rewrite", "show"])
