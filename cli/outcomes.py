@@ -68,15 +68,25 @@ def examine(job: Job) -> Outcome:
 def _contents(job: Job, data: bytes) -> bytes | None:
     """What the module should contain; None if there is no reason to have it."""
     if job.unmarked is Unmarked.LEFT and b"checkpointer" not in data:
+        _refuse_left_over(job)
         return None  # without looking whether it is Python
     if job.unmarked is Unmarked.REWRITTEN and job.file is not None and files.is_ours(job.file):
         return data  # what is beside its source is beside it in the new tree too
     rewritten = source.rewrite_data(data, job.name)
-    if not rewritten.loops and job.unmarked is not Unmarked.REWRITTEN:
-        if job.unmarked is Unmarked.LEFT:
-            return None
+    if rewritten.loops or job.unmarked is Unmarked.REWRITTEN:
+        return writing.encoded(rewritten.code, data)
+    if job.unmarked is Unmarked.REFUSED:
         raise click.ClickException(source.NO_MARK.format(job.name))
-    return writing.encoded(rewritten.code, data)
+    _refuse_left_over(job)
+    return None
+
+
+def _refuse_left_over(job: Job) -> None:
+    """A module that was written when there were marks says what its source no longer does."""
+    if job.out is not None and job.out.is_file() and files.is_ours(job.out):
+        raise click.ClickException(
+            f"{job.out} is left over: no loop is marked in {job.name} any more; remove the one, or mark a loop in the other"
+        )
 
 
 def carry_out(outcome: Outcome) -> Outcome:

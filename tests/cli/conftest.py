@@ -56,6 +56,23 @@ def invoke(tmp_path, monkeypatch):
     return call
 
 
+@pytest.fixture(name="read_to_the_end")
+def fixture_read_to_the_end():
+    return read_to_the_end
+
+
+def read_to_the_end(terminal):
+    """All that our end of a pseudo-terminal is sent."""
+    shown = b""
+    try:
+        while data := os.read(terminal, 1 << 16):
+            shown += data
+    except OSError:  # so Linux says that nobody holds the other end any more
+        pass
+    os.close(terminal)
+    return shown.decode().replace("\r\n", "\n")
+
+
 @pytest.fixture
 def terminal(tmp_path):
     """``terminal("lint", "heat.py")``: the exit code, and what a terminal is sent by a real process."""
@@ -72,14 +89,8 @@ def terminal(tmp_path):
             stderr=theirs,
         )
         os.close(theirs)
-        shown = b""
-        try:
-            while data := os.read(ours, 1 << 16):
-                shown += data
-        except OSError:  # so Linux says that nobody holds the other end any more
-            pass
-        os.close(ours)
-        return process.wait(), shown.decode().replace("\r\n", "\n")
+        shown = read_to_the_end(ours)
+        return process.wait(), shown
 
     return call
 

@@ -112,24 +112,40 @@ def test_what_is_completed():
     assert completed("plan", "--scheme", "Re") == [("plain", "Revolve")]
 
 
+TYPED = """\
+source <(checkpointer completion bash)
+checkpointer rew\t--help
+checkpointer plan --steps 9 --snapshots 3 --plot a.svg --scheme TwoL\t
+checkpointer lint he\t --stdin-filename a
+exit
+"""
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
-def test_completion_in_a_real_bash(heat, tmp_path):
-    """The function that the script registers is called as bash calls it."""
-    script = """
-    source <(checkpointer completion bash)
-    [[ $(complete -p checkpointer) =~ -F\\ ([^ ]+) ]] && function=${BASH_REMATCH[1]}
-    complete_words() {
-        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
-        "$function" "$1"
-        echo "${COMPREPLY[@]}"
-    }
-    complete_words checkpointer re
-    complete_words checkpointer plan --scheme Peri
-    """
-    finished = shell(script, tmp_path)
-    assert (finished.returncode, finished.stdout) == (0, "rewrite\nPeriodic PeriodicDiskRevolve\n"), (
-        finished.stderr
+def test_completion_in_a_real_bash(heat, tmp_path, read_to_the_end):
+    """Typed ahead into a terminal: bash reads on when what the tabs ask for is there."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        ["bash", "--norc", "--noprofile", "-i"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "TERM": "xterm",
+            "COLUMNS": "200",
+        },
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
     )
+    os.close(theirs)
+    os.write(ours, TYPED.encode())
+    shown = read_to_the_end(ours)
+    process.wait()
+    assert "Usage: checkpointer rewrite [OPTIONS] FILE..." in shown
+    assert "--scheme: no TwoLevel is in the plan" in shown
+    assert "checkpointer lint heat.py" in shown
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])

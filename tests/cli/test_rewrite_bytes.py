@@ -1,6 +1,7 @@
 """``checkpointer rewrite``: differences, standard input, line ends, encodings and modes, to the byte."""
 
 import codecs
+import doctest
 import os
 import shutil
 import signal
@@ -10,7 +11,8 @@ import sys
 
 import pytest
 
-from checkpointer.cli import diffs
+from checkpointer import errors
+from checkpointer.cli import diffs, outcomes
 
 OLD = "# Adjoint of heat.py, written by checkpointer 0.0.1. Change heat.py, not this file.\nold\fold"
 
@@ -155,3 +157,10 @@ def test_an_interrupt_while_it_waits_for_standard_input(tmp_path):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors.strip()) == (1, "Aborted!")
+
+
+@pytest.mark.parametrize("module", [diffs, outcomes, errors])
+def test_docstring_examples(module):
+    failed, tried = doctest.testmod(module)
+    assert tried
+    assert failed == 0

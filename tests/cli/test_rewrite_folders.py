@@ -105,6 +105,22 @@ def test_a_folder_without_marks(invoke, write):
     assert (finished.exit_code, finished.stderr) == (0, "no loop is marked in src: nothing to do\n")
 
 
+@pytest.mark.parametrize("text", ["x = 1\n", "import checkpointer\n"])
+def test_what_is_left_over(invoke, write, text):
+    """A module whose source lost its marks is out of date too."""
+    write("src/a.py")
+    invoke("rewrite", "src")
+    write("src/a.py", text)
+    for option in ("--check", "--quiet"):
+        finished = invoke("rewrite", option, "src")
+        assert finished.exit_code == 1
+        assert (
+            "Error: src/a_adjoint.py is left over: no loop is marked in src/a.py any more" in finished.stderr
+        )
+    write("src/a_adjoint.py", "# mine\n")
+    assert invoke("rewrite", "--check", "src").exit_code == 0
+
+
 PACKAGE = {
     "ocean/__init__.py": "from ocean.model import simulate\n",
     "ocean/model.py": """\
