@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from checkpointer.cli import source
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 STDIN = Path("-")
 """What stands for standard input, or for standard output, on the command line."""
@@ -58,6 +62,13 @@ def _is_left_out(folder: Path) -> bool:
     if (folder / "pyvenv.cfg").exists() or (folder / "conda-meta").exists():
         return True
     return folder.name in _MACHINES and not (folder / "__init__.py").exists()
+
+
+def completed(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Tell the shell to complete the name of a file, where what is given need not be one."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 def is_python(file: Path) -> bool:

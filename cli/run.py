@@ -11,7 +11,7 @@ from types import TracebackType
 
 import click
 
-from checkpointer.cli import programs
+from checkpointer.cli import files, programs
 from checkpointer.errors import ArgumentError
 from checkpointer.hook import ImportHook
 from checkpointer.patterns import check_patterns, matches
@@ -31,8 +31,10 @@ from checkpointer.patterns import check_patterns, matches
     multiple=True,
     help='Also transform the modules of this name, such as "ocean.models.*"; may be repeated.',
 )
-@click.argument("program")
-@click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
+@click.argument("program", shell_complete=files.completed)
+@click.argument(
+    "arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED, shell_complete=files.completed
+)
 def run(program: str, module: bool, hooks: tuple[str, ...], arguments: tuple[str, ...]) -> None:
     """Run PROGRAM with its marked loops transformed.
 

@@ -107,6 +107,7 @@ def test_what_is_completed():
     assert completed("rewrite", "--ch") == [("plain", "--check")]
     assert completed("rewrite", "he") == [("file", "he")]
     assert completed("rewrite", "-o", "he") == [("file", "he")]
+    assert completed("run", "he") == completed("run", "heat.py", "he") == [("file", "he")]
     assert completed("completion", "b") == [("plain", "bash")]
     assert completed("plan", "--scheme", "") == [("plain", name) for name in sorted(SCHEMES)]
     assert completed("plan", "--scheme", "Re") == [("plain", "Revolve")]
