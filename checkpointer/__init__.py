@@ -1,6 +1,6 @@
 """Exact gradients of NumPy time loops in the memory you choose."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from checkpointer.lazy import on_demand
 from checkpointer.version import VERSION
@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # for those who read; for those who run, the table below
     from checkpointer.hook import install_import_hook as install_import_hook
     from checkpointer.markers import checkpointed as checkpointed
     from checkpointer.replay import replaying as replaying
+    from checkpointer.runs import last_run as last_run
+    from checkpointer.runs import watching as watching
     from checkpointer.schemes import Auto as Auto
     from checkpointer.schemes import DiskRevolve as DiskRevolve
     from checkpointer.schemes import FromCheckpointSchedules as FromCheckpointSchedules
@@ -59,6 +61,7 @@ else:
             "hook": "install_import_hook",
             "markers": "checkpointed",
             "replay": "replaying",
+            "runs": "last_run watching",
             "schemes": "Auto DiskRevolve FromCheckpointSchedules HRevolve Level Mixed Multistage Online Periodic"
             " PeriodicDiskRevolve Revolve Scheme StoreAll TwoLevel",
             "storage": "BackgroundStorage Dump HDF5Storage Lossy MemoryStorage Storage TieredStorage",
@@ -66,3 +69,17 @@ else:
         subpackages="errors schemes storage",
     )
     __all__ += ["__version__"]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext checkpointer``: the magics of `checkpointer.notebook`."""
+    from checkpointer import notebook
+
+    notebook.load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext checkpointer``: what is transformed remains so."""
+    from checkpointer import notebook
+
+    notebook.unload(shell)

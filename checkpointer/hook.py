@@ -6,6 +6,7 @@ the module gets a loader that rewrites it on its way to the compiler, or takes w
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
@@ -16,6 +17,26 @@ from checkpointer import cached
 from checkpointer.errors import ArgumentError
 from checkpointer.loaders import TransformingLoader, TransformingZipLoader, transforming
 from checkpointer.patterns import check_patterns, matches
+
+
+class Selection:
+    """Which modules are transformed: those that a pattern stands for, and those that lie in a folder."""
+
+    def __init__(self, patterns: Sequence[str], folder: str | None = None) -> None:
+        self.patterns = patterns
+        self.folder = folder
+
+    def __call__(self, spec: ModuleSpec) -> bool:
+        """Whether the module of this spec is one of them."""
+        return matches(spec.name, self.patterns) or (
+            self.folder is not None and self._lies_in(self.folder, spec)
+        )
+
+    @staticmethod
+    def _lies_in(folder: str, spec: ModuleSpec) -> bool:
+        """Whether it was found in the folder by its own name; an environment that is kept there is not."""
+        stem = os.path.join(folder, *spec.name.split("."))
+        return spec.origin in (f"{stem}.py", os.path.join(stem, "__init__.py"))
 
 
 class ImportHook(MetaPathFinder):
@@ -50,7 +71,6 @@ class ImportHook(MetaPathFinder):
 
     def install(self) -> ImportHook:
         """Put the hook in front of all finders."""
-        cached.maker()
         sys.meta_path.insert(0, self)
         return self
 
@@ -102,12 +122,18 @@ def install_import_hook(*modules: str) -> ImportHook:
     """
     if not modules:
         raise ArgumentError('install_import_hook() was given no module: name at least one, such as "heat"')
-    check_patterns(modules, "install_import_hook()")
-    _check_not_imported(modules)
-    return ImportHook(lambda spec: matches(spec.name, modules)).install()
+    cached.maker()  # looks at the rewriter now, not while a module is imported
+    return hook_of(modules, "install_import_hook()").install()
 
 
-def _check_not_imported(patterns: Sequence[str]) -> None:
+def hook_of(patterns: Sequence[str], given_to: str) -> ImportHook:
+    """The hook for these patterns; ``given_to`` says in the message who was given what is refused."""
+    check_patterns(patterns, given_to)
+    _check_not_imported(patterns, given_to)
+    return ImportHook(Selection(patterns))
+
+
+def _check_not_imported(patterns: Sequence[str], given_to: str) -> None:
     for name, module in list(sys.modules.items()):
         matching = [pattern for pattern in patterns if matches(name, [pattern])]
         loader = getattr(getattr(module, "__spec__", None), "loader", None) if matching else None
@@ -115,10 +141,10 @@ def _check_not_imported(patterns: Sequence[str]) -> None:
             continue
         if name == "__main__":
             raise ArgumentError(
-                "install_import_hook() was given the program itself, which is running already: start it with"
+                f"{given_to} was given the program itself, which is running already: start it with"
                 " `checkpointer run FILE`, or move the marked loops to a module and hook that"
             )
         raise ArgumentError(
-            f"install_import_hook() was given {matching[0]!r}, but {name!r} has been imported already and can no"
+            f"{given_to} was given {matching[0]!r}, but {name!r} has been imported already and can no"
             f" longer be transformed: install the hook before importing {name}"
         )

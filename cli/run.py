@@ -6,15 +6,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.machinery import ModuleSpec
 from types import TracebackType
 
 import click
 
 from checkpointer.cli import files, programs
+from checkpointer.environment import tell_workers
 from checkpointer.errors import ArgumentError
-from checkpointer.hook import ImportHook
-from checkpointer.patterns import check_patterns, matches
+from checkpointer.hook import ImportHook, Selection
+from checkpointer.patterns import check_patterns
 
 
 @click.command(
@@ -62,19 +62,15 @@ def _run(load: Callable[[str], programs.Program], name: str, place: str, pattern
         sys.path[0] = place
     elif load is programs.folder:  # Python's safe path leaves out all but this
         sys.path.insert(0, place)
-    with ImportHook(lambda spec: _lies_in(place, spec) or matches(spec.name, patterns)).install():
+    selection = Selection(patterns, place)
+    tell_workers(selection, os.path.abspath(name) if load is programs.script else None)
+    with ImportHook(selection).install():
         with _reported(passing=(SystemExit, click.ClickException)):
             program = load(name)
         sys.argv[0] = program.argv0
         sys.modules["__main__"] = program.main
         with _reported():
             exec(program.code, vars(program.main))
-
-
-def _lies_in(folder: str, spec: ModuleSpec) -> bool:
-    """Whether a module was found in this folder by its own name; an environment kept there is not."""
-    stem = os.path.join(folder, *spec.name.split("."))
-    return spec.origin in (f"{stem}.py", os.path.join(stem, "__init__.py"))
 
 
 @contextmanager

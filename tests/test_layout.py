@@ -21,7 +21,7 @@ FOLDERS = {"checkpointer": "checkpointer", **MAPPING, **INSIDE}
 LEAVES = ("schemes", "storage", "transforms")
 BELOW = ("errors", "lazy")
 """The modules that everything may import."""
-OPTIONAL = ("click", "h5py", "hdf5plugin", "libcst", "matplotlib", "mpi4py", "rich", "scipy", "xxhash")
+OPTIONAL = "IPython click h5py hdf5plugin libcst matplotlib mpi4py rich scipy xxhash".split()
 
 
 def python_files(folder):
@@ -116,8 +116,22 @@ def test_only_the_hook_the_codemod_and_the_commands_import_the_rewriter():
     for path in python_files("checkpointer"):
         for name, _ in imports(path):
             if is_in(name, "checkpointer.transforms") or is_in(name, "libcst"):
-                allowed = ("codemod.py", "compiled.py", "decorator.py", "hook.py")
-                assert path.name in allowed, f"{path} imports {name}"
+                assert path.name in (
+                    "cells.py",
+                    "codemod.py",
+                    "compiled.py",
+                    "decorator.py",
+                    "hook.py",
+                    "meanings.py",
+                ), f"{path} imports {name}"
+
+
+def test_only_one_module_imports_ipython():
+    for package, path in SOURCES:
+        for name, _ in imports(path):
+            if is_in(name, "IPython") or is_in(name, "checkpointer.notebook"):
+                assert path.name in ("__init__.py", "notebook.py"), f"{path} imports {name}"
+                assert package == "checkpointer"
 
 
 def test_the_runtime_does_not_import_the_commands():

@@ -66,7 +66,9 @@ class Rewritten:
     """For each line of `code` the line of the user's file that it stems from."""
 
 
-def rewrite_source(source: str, filename: str, scheme_names: Collection[str], *, version: str) -> Rewritten:
+def rewrite_source(
+    source: str, filename: str, scheme_names: Collection[str], *, version: str, cell: bool = False
+) -> Rewritten:
     """Rewrite one file: marked loops become calls of the runtime, NumPy and math become their drop-ins.
 
     A file without marks is rewritten too (imports only), for the modules that marked loops call into.
@@ -81,13 +83,16 @@ def rewrite_source(source: str, filename: str, scheme_names: Collection[str], *,
         The schemes that a mark comment may name without importing them.
     version : str
         The version that the header names.
+    cell : bool
+        Whether the text is a cell of a notebook: ``await`` may stand outside of functions, and other cells need all that
+        it imports.
 
     Raises
     ------
     TransformError
         The file cannot be rewritten; see docs/refusals.md.
     """
-    file = read_source(source, filename)
+    file = read_source(source, filename, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if cell else 0)
     scopes = Scopes(file.tree)
     marks = find_marks(file, scopes, scheme_names, _raise)
     fence.check(file, scopes, marks, _raise)
@@ -100,7 +105,8 @@ def rewrite_source(source: str, filename: str, scheme_names: Collection[str], *,
     outline = Outline(origins, {plan.line: plan for plan in plans}, _supers(file, scopes), runtime)
     module = outline_module(file.module, plans, outline, runtime, origins)
     conversions = _conversions(file, scopes) | _mapped(file, scopes)
-    module = module.visit(Imports(origins, runtime, conversions, _spent(file, scopes, marks)))
+    spent = frozenset[tuple[int, int]]() if cell else _spent(file, scopes, marks)
+    module = module.visit(Imports(origins, runtime, conversions, spent))
     module = add_imports(module, [*_scheme_import(marks), *_runtime_import(runtime)], origins)
     module = add_header(module, _header(file, plans, version), origins)
     return Rewritten(module.code, tuple(_infos(file, scopes, plans)), source_lines(module, origins))
