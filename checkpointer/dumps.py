@@ -23,7 +23,7 @@ from checkpointer.active import active
 from checkpointer.errors import ArgumentError, StorageError
 from checkpointer.memory import Array
 from checkpointer.named import Names, Variable, adjoints, root_name
-from checkpointer.places import line_of
+from checkpointer.places import loop_at
 from checkpointer.schemes import Scheme
 from checkpointer.signals import EXHAUSTED
 from checkpointer.state import Key, State, Survey
@@ -81,8 +81,12 @@ class Dumper:
             )
 
     @property
+    def _line(self) -> int:
+        return int(loop_at(self._step).rpartition(":")[2])
+
+    @property
     def _where(self) -> str:
-        return f"{self._step.__code__.co_filename}:{line_of(self._step)}"
+        return f"{self._step.__code__.co_filename}:{self._line}"
 
     # --- the first sweep -----------------------------------------------------------------------------------------------
 
@@ -308,7 +312,7 @@ class Dumper:
     def _warn(self, text: str) -> None:
         """Warn at the line of the loop, of the same thing once."""
         said = self._module.setdefault("__warningregistry__", {})
-        file, line = self._step.__code__.co_filename, line_of(self._step)
+        file, line = self._step.__code__.co_filename, self._line
         warnings.warn_explicit(text, UserWarning, file, line, registry=said)
 
     # --- the file --------------------------------------------------------------------------------------------------------
