@@ -167,8 +167,7 @@ class Loop:
             self.session.save(slot, snapshot if live else snapshot.loosened(), level)
         in_memory = self.session.in_memory(level)
         self.work.saved(slot, level, snapshot.blocks() if in_memory else None, snapshot.array_bytes)
-        if self.work.inventory is not None and not self.work.trying:
-            self.work.inventory.note(self, snapshot, in_memory)
+        self.work.look(self, snapshot, in_memory)
 
     def restore(self, step: int, slot: int) -> None:
         """Make the live objects what they were before ``step``."""

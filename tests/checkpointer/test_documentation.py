@@ -77,8 +77,8 @@ def test_the_example_of_the_background(load):
 def test_the_examples_of_runs(tmp_path, monkeypatch, capsys):
     """The summary, the line of the log and the bars, but for the times."""
     page = (DOCS / "runs.md").read_text("utf-8")
-    program, several = examples("runs.md")
-    summary, bars, logged = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    program, several, reported = examples("runs.md")
+    summary, report, bars, logged = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
     assert lint_source(program, "heat.py", []) == ()
     (tmp_path / "heat.py").write_text(program)
     finished = subprocess.run(
@@ -103,6 +103,11 @@ def test_the_examples_of_runs(tmp_path, monkeypatch, capsys):
     exec(several, names)
     assert capsys.readouterr().out.startswith("3 calls, the first of final_energy: forward ")
     assert last_run().loops[0].cost.steps == 50
+    (tmp_path / "rod.py").write_text(reported)
+    with install_import_hook("rod"):
+        importlib.import_module("rod")
+    del sys.modules["rod"]
+    assert capsys.readouterr().out == report
 
 
 def without_times(text):
