@@ -268,8 +268,6 @@ def test_a_refusal_in_a_step(load):
 
 def test_an_error_whose_text_tells_the_step(load):
     program = load("""
-        import logging
-import os
         import numpy as np
         from checkpointer import Revolve, checkpointed, replaying
         def simulate(u):
