@@ -106,7 +106,11 @@ def _rule(
     assert pullback is not None
 
     def pull(g: Any) -> list[Any]:
-        adjoints = pullback(g)
+        try:
+            adjoints = pullback(g)
+        except BaseException as error:
+            trim(error)
+            raise
         return [adjoints[number - 1] for number in argnums]
 
     return pull

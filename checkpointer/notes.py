@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from checkpointer.errors import CheckpointerError
@@ -35,10 +35,15 @@ def note_step(error: BaseException, step: Callable[..., Any], number: int, *, ta
     _add(error, number, f"In step {number} of the loop at {loop_at(step)}, {when}")
 
 
+def counted(items: Iterable[Any]) -> Iterable[Any]:
+    """The items, as an iterator that can tell how far it has come, if theirs is one."""
+    return iter(items) if type(items) in _COUNTED else items
+
+
 def note_plain_step(
-    error: BaseException, step: Callable[..., Any], items: Iterable[Any], left: Iterator[Any]
+    error: BaseException, step: Callable[..., Any], items: Iterable[Any], left: Iterable[Any]
 ) -> None:
-    """An exception leaves a step of a loop that is not differentiated; say which one if the iterator can tell."""
+    """An exception leaves a step of a loop that is not differentiated; say which one if that is known (`counted`)."""
     if type(items) in _COUNTED:
         number = len(items) - operator.length_hint(left) - 1  # type: ignore[arg-type]
         _add(error, number, f"In step {number} of the loop at {loop_at(step)}")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 _OURS = frozenset(("autograd", "checkpointer", "contextlib", "numpy", "scipy"))
 
 DEBUGGERS = frozenset(("IPython.core.debugger", "bdb", "cmd", "pdb"))
+_DEBUGGING_PACKAGES = frozenset(("_pydevd_bundle", "debugpy", "pudb", "pydevd"))
 
 
 class Place(NamedTuple):
@@ -93,7 +94,8 @@ def users_frames(frame: FrameType | None, until: FrameType | None = None) -> Ite
 def in_debugger(frame: FrameType | None, until: FrameType | None = None) -> bool:
     """Whether a debugger's own code runs in a frame, or between it and another one further out."""
     while frame is not None and frame is not until:
-        if frame.f_globals.get("__name__") in DEBUGGERS:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name in DEBUGGERS or name.partition(".")[0] in _DEBUGGING_PACKAGES:
             return True
         frame = frame.f_back
     return False

@@ -12,7 +12,7 @@ from checkpointer.errors import ArgumentError, CheckpointerError
 from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
-from checkpointer.notes import note_plain_step
+from checkpointer.notes import counted, note_plain_step
 from checkpointer.places import loop_at
 from checkpointer.refusals import noted
 from checkpointer.reports import scheme_text
@@ -78,7 +78,7 @@ def run_loop(
 
 
 def _plain_for(step: Callable[[Any], Any], items: Iterable[Any]) -> Ended:
-    left = iter(items)
+    left = counted(items)
     try:
         for item in left:
             signal = step(item)

@@ -11,7 +11,7 @@ from io import StringIO
 import numpy as np
 import pytest
 
-from checkpointer import ReplayError, grad, value_and_grad
+from checkpointer import ReplayError, TraceError, grad, value_and_grad
 
 SCRIPT = """\
 import sys
@@ -184,6 +184,20 @@ def test_a_variable_that_is_changed_in_a_step_changes_the_program(program):
     assert values[0] == values[1] > 50
     with pytest.raises(ReplayError, match=r"u .*step"):
         session(commands, lambda: value_and_grad(program.rewritten.simulate)(u, 4))
+
+
+@pytest.mark.parametrize("name", ["_pydevd_bundle.pydevd_vars", "pudb.debugger", "bdb"])
+def test_what_other_debuggers_evaluate_is_no_part_of_the_program_either(name):
+    evaluate = eval("lambda call: call()", {"__name__": name})
+
+    def function(u, run):
+        with pytest.raises(TraceError, match="CKP204"):
+            run(lambda: float(u[0]))
+        return np.sum(u)
+
+    assert grad(function)(np.ones(1), evaluate) == 1.0
+    with pytest.raises(TraceError, match="CKP204"):
+        grad(function)(np.ones(1), lambda call: call())
 
 
 def test_post_mortem_of_an_error_on_the_way_back(load):
