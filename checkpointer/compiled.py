@@ -22,15 +22,17 @@ from checkpointer.transforms import Rewritten, rewrite_source
 from checkpointer.version import VERSION
 
 
-def rewrite(source: str, filename: str) -> Rewritten:
+def rewrite(source: str, filename: str, *, line_length: int = 88) -> Rewritten:
     """The source as the rewriter emits it, with the schemes and the version of this installation.
+
+    The line length matters only where somebody reads what is emitted.
 
     Raises
     ------
     TransformError
         If a marked loop cannot be rewritten.
     """
-    return rewrite_source(source, filename, SCHEMES, version=VERSION)
+    return rewrite_source(source, filename, SCHEMES, version=VERSION, line_length=line_length)
 
 
 def compile_file(data: bytes, filename: str) -> CodeType:

@@ -283,7 +283,7 @@ def _imports(values: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
 
 def _import_of(name: str, value: object) -> str:
     """The import that binds a name to the mark, or to something that has a drop-in; empty for all else."""
-    from checkpointer.transforms.imports import DROP_IN  # imports libcst
+    from checkpointer.transforms.dropins import DROP_IN
 
     if isinstance(value, ModuleType):
         known = value.__name__ in DROP_IN or value.__name__ == "checkpointer"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from checkpointer.errors import TransformError
 from checkpointer.transforms import fence
+from checkpointer.transforms.import_order import ImportOrder
 from checkpointer.transforms.imports import CONVERSIONS, SCALARS, Imports
 from checkpointer.transforms.layout import add_header, add_imports, outline_module
 from checkpointer.transforms.marks import Mark, find_marks
@@ -17,13 +18,14 @@ from checkpointer.transforms.outline import Outline, Plan, Runtime
 from checkpointer.transforms.positions import Origins, source_lines
 from checkpointer.transforms.scopes import Loop, Scope, Scopes
 from checkpointer.transforms.source import Source, read_source
+from checkpointer.transforms.syntax import Layout
 
 RUNTIME = (
-    "Advance",
     "BREAK",
     "CONTINUE",
-    "Discard",
     "EXHAUSTED",
+    "Advance",
+    "Discard",
     "Record",
     "Restore",
     "Return",
@@ -66,7 +68,9 @@ class Rewritten:
     """For each line of `code` the line of the user's file that it stems from."""
 
 
-def rewrite_source(source: str, filename: str, scheme_names: Collection[str], *, version: str) -> Rewritten:
+def rewrite_source(
+    source: str, filename: str, scheme_names: Collection[str], *, version: str, line_length: int = 88
+) -> Rewritten:
     """Rewrite one file: marked loops become calls of the runtime, NumPy and math become their drop-ins.
 
     A file without marks is rewritten too (imports only), for the modules that marked loops call into.
@@ -81,6 +85,8 @@ def rewrite_source(source: str, filename: str, scheme_names: Collection[str], *,
         The schemes that a mark comment may name without importing them.
     version : str
         The version that the header names.
+    line_length : int, optional
+        The length of a line up to which a formatter joins what was written on several.
 
     Raises
     ------
@@ -91,17 +97,28 @@ def rewrite_source(source: str, filename: str, scheme_names: Collection[str], *,
     scopes = Scopes(file.tree)
     marks = find_marks(file, scopes, scheme_names, _raise)
     fence.check(file, scopes, marks, _raise)
-    names = plan_names(scopes, marks)
+    names, undeclared = plan_names(scopes, marks)
     fresh = Fresh(scopes.all_names)
     plans = make_plans(file, scopes, marks, names, fresh)
     runtime = Runtime({name: fresh.shared(name) for name in RUNTIME}, set())
     origins = Origins(file.module)
 
-    outline = Outline(origins, {plan.line: plan for plan in plans}, _supers(file, scopes), runtime)
+    layout = Layout(line_length, len(file.module.default_indent.expandtabs(4)))
+    spent = {(node.lineno, file.column(node)): gone for node, gone in undeclared.items()}
+    outline = Outline(
+        origins,
+        _base(filename),
+        {plan.line: plan for plan in plans},
+        _supers(file, scopes),
+        spent,
+        runtime,
+        layout,
+    )
     module = outline_module(file.module, plans, outline, runtime, origins)
     conversions = _conversions(file, scopes) | _mapped(file, scopes)
-    module = module.visit(Imports(origins, runtime, conversions, _spent(file, scopes, marks)))
-    module = add_imports(module, [*_scheme_import(marks), *_runtime_import(runtime)], origins)
+    order = ImportOrder(origins, layout)
+    module = module.visit(Imports(origins, runtime, conversions, _spent(file, scopes, marks), order))
+    module = add_imports(module, [*_scheme_import(marks), *_runtime_import(runtime)], order, origins)
     module = add_header(module, _header(file, plans, version), origins)
     return Rewritten(module.code, tuple(_infos(file, scopes, plans)), source_lines(module, origins))
 
@@ -133,6 +150,7 @@ def make_plans(
                 reverse=fresh.own(f"{stem}_reverse"),
                 item=fresh.shared("item"),
                 parameter=_parameter(mark, step.loop),
+                has_unused_item=_has_unused_item(mark, step.loop, scopes),
                 ended=fresh.shared("ended"),
                 returns=_returns(mark.loop.body),
                 function_line=getattr(home.node, "lineno", None),
@@ -152,6 +170,14 @@ def _base(filename: str) -> str:
 def _parameter(mark: Mark, names: LoopNames) -> str | None:
     target = None if isinstance(mark.loop, ast.While) else mark.loop.target
     return target.id if isinstance(target, ast.Name) and target.id in names.local else None
+
+
+def _has_unused_item(mark: Mark, names: LoopNames, scopes: Scopes) -> bool:
+    if isinstance(mark.loop, ast.While) or isinstance(mark.loop.target, ast.Name):
+        return False
+    targets = {node.id for node in ast.walk(mark.loop.target) if isinstance(node, ast.Name)}
+    read = {use.name for use in scopes.uses if mark.loop in use.loops and use.binder is None}
+    return any(name in names.local and not name.startswith("_") for name in targets - read)
 
 
 def _returns(body: Sequence[ast.stmt]) -> bool:
@@ -252,12 +278,13 @@ def _scheme_import(marks: Sequence[Mark]) -> list[str]:
 
 
 def _runtime_import(runtime: Runtime) -> list[str]:
-    names = [
-        name if runtime.names[name] == name else f"{name} as {runtime.names[name]}"
-        for name in RUNTIME
-        if name in runtime.used
+    """One statement, and one for each name that the file uses otherwise."""
+    used = [name for name in RUNTIME if name in runtime.used]
+    plain = [name for name in used if runtime.names[name] == name]
+    renamed = [f"{name} as {runtime.names[name]}" for name in used if name not in plain]
+    return [
+        f"from checkpointer.runtime import {names}" for names in filter(None, [", ".join(plain), *renamed])
     ]
-    return [f"from checkpointer.runtime import {', '.join(names)}"] if names else []
 
 
 def _header(file: Source, plans: Sequence[Plan], version: str) -> list[str]:
