@@ -32,6 +32,7 @@ from checkpointer.schemes import (
     StoreAll,
     TwoLevel,
 )
+from checkpointer.showing import show
 from checkpointer.storage import (
     BackgroundStorage,
     Dump,
@@ -80,6 +81,7 @@ __all__ = [
     "grad",
     "install_import_hook",
     "replaying",
+    "show",
     "transform",
     "value_and_grad",
     "vjp",

@@ -56,6 +56,10 @@ class LoopInfo:
     """`for step in range(steps)`: the header without the mark."""
     scheme: str
     names: LoopNames
+    step: str
+    """What the functions of the loop are called in the emitted code."""
+    forward: str
+    reverse: str
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Rewritten:
     loops: tuple[LoopInfo, ...]
     source_lines: tuple[int, ...]
     """For each line of `code` the line of the user's file that it stems from."""
+    filename: str
+    """The user's file."""
 
 
 def rewrite_source(
@@ -120,7 +126,7 @@ def rewrite_source(
     module = module.visit(Imports(origins, runtime, conversions, _spent(file, scopes, marks), order))
     module = add_imports(module, [*_scheme_import(marks), *_runtime_import(runtime)], order, origins)
     module = add_header(module, _header(file, plans, version), origins)
-    return Rewritten(module.code, tuple(_infos(file, scopes, plans)), source_lines(module, origins))
+    return Rewritten(module.code, tuple(_infos(file, scopes, plans)), source_lines(module, origins), filename)
 
 
 def _raise(refusal: TransformError) -> None:
@@ -319,6 +325,9 @@ def _infos(file: Source, scopes: Scopes, plans: Sequence[Plan]) -> list[LoopInfo
             header=_loop_header(file, plan),
             scheme=plan.mark.scheme,
             names=plan.names.loop,
+            step=plan.step,
+            forward=plan.forward,
+            reverse=plan.reverse,
         )
         for plan in plans
     ]
