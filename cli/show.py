@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from checkpointer.cli import colours, source
+from checkpointer.cli import colours, names, source
 from checkpointer.errors import ArgumentError
-from checkpointer.transforms.excerpts import SWEEPS, Excerpt, excerpt, find
+from checkpointer.schemes import SCHEMES
+from checkpointer.transforms.excerpts import SWEEPS, Excerpt, excerpt, find, loops_in
+from checkpointer.transforms.roles import report_source
 
 _EXAMPLES = """\b
 Examples:
@@ -20,6 +25,7 @@ Examples:
   checkpointer show heat.py:simulate
   checkpointer show ocean/model.py:Model.run --sweep reverse
   checkpointer show heat.py --loop 2 > loop.py
+  checkpointer show heat.py --report
 
 On a terminal the code is coloured, has the lines of FILE beside it, and is shown in the pager that PAGER names; LESS
 gives the options of less. In a pipe or a file it is what `checkpointer rewrite FILE -o -` writes.
@@ -34,24 +40,43 @@ gives the options of less. In a pipe or a file it is what `checkpointer rewrite 
     type=click.Choice(SWEEPS),
     help="Only the function for one iteration, or the sweep that runs the loop forward or back.",
 )
+@click.option(
+    "--report", is_flag=True, help="Instead of code, for each loop what its names are to it, and why."
+)
+@click.option("--json", "as_json", is_flag=True, help="The report as a list of objects.")
 @click.option("--color/--no-color", default=None, help="Colours; for terminals only unless given.")
 @click.option(
     "--pager/--no-pager", default=True, help="Whether a terminal gets a pager; it does unless given."
 )
-def show(what: str, loop: int | None, sweep: str | None, color: bool | None, pager: bool) -> None:
+def show(
+    what: str,
+    loop: int | None,
+    sweep: str | None,
+    report: bool,
+    as_json: bool,
+    color: bool | None,
+    pager: bool,
+) -> None:
     """Print the adjoint of FILE, or of one function or class in it.
 
     It is what `checkpointer rewrite FILE` writes: the user's code with each marked loop's body as a step function,
     and beside it the sweeps that run the loop forward and backward. FUNCTION may have dots: `heat.py:Model.run`.
     """
+    if as_json and not report:
+        raise click.UsageError("--json is for the report; write --report --json")
+    if report and sweep is not None:
+        raise click.UsageError("--report is about a loop, and --sweep about its code; write one of them")
     path, name = split(what)
     rewritten = source.rewritten(path)
+    coloured = colours.coloured(sys.stdout) if color is None else color
     try:
         definition = None if name is None else find(rewritten, name)
+        if report:
+            _report(path, loops_in(rewritten, definition, loop=loop), as_json=as_json, coloured=coloured)
+            return
         chosen = excerpt(rewritten, definition, loop=loop, sweep=sweep)
     except ArgumentError as error:
         raise click.UsageError(str(error)) from error
-    coloured = colours.coloured(sys.stdout) if color is None else color
     if not sys.stdout.isatty() and not coloured:
         click.echo(chosen.code, nl=False)
         return
@@ -63,6 +88,16 @@ def show(what: str, loop: int | None, sweep: str | None, color: bool | None, pag
         click.echo_via_pager(listing, color=coloured)
     else:
         click.echo(listing, nl=False, color=coloured)
+
+
+def _report(path: Path, numbers: Sequence[int], *, as_json: bool, coloured: bool) -> None:
+    text = importlib.util.decode_source(source.read(path))
+    every = report_source(text, str(path), SCHEMES)
+    reports = [report for report in every if report.number in numbers]
+    if as_json:
+        click.echo(json.dumps(names.as_objects(str(path), reports), indent=2))
+    else:
+        click.echo(names.as_text(str(path), reports, coloured=coloured), nl=False, color=coloured)
 
 
 def split(what: str) -> tuple[Path, str | None]:

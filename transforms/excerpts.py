@@ -123,6 +123,20 @@ def _inside(text: _Text, definition: Definition) -> list[LoopInfo]:
     return [info for info in text.rewritten.loops if text.functions[info.step].lineno in lines]
 
 
+def loops_in(
+    rewritten: Rewritten, definition: Definition | None, *, loop: int | None = None
+) -> tuple[int, ...]:
+    """The numbers of the loops in a function or class, or in all of the module; or only this one, if it is there.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not, or if there is none.
+    """
+    chosen = _chosen(_Text(rewritten), definition, loop, needed=True)
+    return tuple(info.number for info in chosen)
+
+
 def _chosen(
     text: _Text, definition: Definition | None, number: int | None, *, needed: bool
 ) -> list[LoopInfo]:
@@ -179,10 +193,10 @@ class _Text:
     def step_and_call(self, info: LoopInfo) -> tuple[int, int]:
         """From the beginning of a step to the end of the call that runs it."""
         first, _ = self.function(info.step)
-        for node in ast.walk(self.tree):
-            given = node.args[0] if isinstance(node, ast.Call) and node.args else None
-            if isinstance(given, ast.Name) and given.id == info.step:
-                return first, node.end_lineno or node.lineno
+        calls = (node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+        for call in calls:
+            if any(isinstance(given, ast.Name) and given.id == info.step for given in call.args[:1]):
+                return first, call.end_lineno or call.lineno
         raise LookupError(info.step)
 
     def joined(self, loops: Iterable[LoopInfo], pieces: Iterable[tuple[int, int]]) -> Excerpt:

@@ -17,7 +17,7 @@ from checkpointer.transforms.names import Fresh, LoopNames, StepNames, plan_name
 from checkpointer.transforms.outline import Outline, Plan, Runtime
 from checkpointer.transforms.positions import Origins, source_lines
 from checkpointer.transforms.scopes import Loop, Scope, Scopes
-from checkpointer.transforms.source import Source, read_source
+from checkpointer.transforms.source import Source, loop_header, read_source
 from checkpointer.transforms.syntax import Layout
 
 RUNTIME = (
@@ -298,18 +298,11 @@ def _header(file: Source, plans: Sequence[Plan], version: str) -> list[str]:
     lines = [f"# Adjoint of {name}, written by checkpointer {version}. Change {name}, not this file."]
     if plans:
         lines.append("#")
-    lines += [
-        f"# loop {plan.number}  {plan.where}  {_loop_header(file, plan)}  {_one_line(plan.mark.scheme)}".rstrip()
-        for plan in plans
-    ]
+    for plan in plans:
+        header = loop_header(file, plan.mark.loop, plan.mark.subject)
+        scheme = _one_line(plan.mark.scheme)
+        lines.append(f"# loop {plan.number}  {plan.where}  {header}  {scheme}".rstrip())
     return lines
-
-
-def _loop_header(file: Source, plan: Plan) -> str:
-    loop, subject = plan.mark.loop, file.segment(plan.mark.subject)
-    if isinstance(loop, ast.While):
-        return f"while {subject}"
-    return f"for {file.segment(loop.target)} in {subject}"
 
 
 def _one_line(text: str) -> str:
@@ -322,7 +315,7 @@ def _infos(file: Source, scopes: Scopes, plans: Sequence[Plan]) -> list[LoopInfo
             number=plan.number,
             function=scopes.home[plan.mark.loop].qualified_name,
             line=plan.line,
-            header=_loop_header(file, plan),
+            header=loop_header(file, plan.mark.loop, plan.mark.subject),
             scheme=plan.mark.scheme,
             names=plan.names.loop,
             step=plan.step,
