@@ -111,7 +111,11 @@ class ImportOrder:
         assert two is not None
         names = {alias.evaluated_name: alias for alias in (*_aliases(one), *_aliases(two))}
         ordered = listed(names[name] for name in sorted(names, key=_kind))
-        joined = exploded(one, ordered) if one.lpar is not None else one.with_changes(names=ordered)
+        joined = (
+            exploded(one, ordered, self.layout.indent)
+            if one.lpar is not None
+            else one.with_changes(names=ordered)
+        )
         self.made.add(self.follow(joined, one))
         return self.follow(line.with_changes(body=[joined]), line)
 
@@ -134,7 +138,7 @@ class ImportOrder:
             return line
         if isinstance(small.names, cst.ImportStar) or self.layout.fits(line, depth):
             return line
-        made = self.follow(exploded(small, listed(small.names)), small)
+        made = self.follow(exploded(small, listed(small.names), self.layout.indent), small)
         return self.follow(line.with_changes(body=[made]), line)
 
 

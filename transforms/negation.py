@@ -34,14 +34,14 @@ def negation(condition: cst.BaseExpression) -> cst.BaseExpression:
     return cst.UnaryOperation(cst.Not(), _on_lines(parenthesized(condition, *_LOOSE)))
 
 
-def is_negated_equality(expression: cst.BaseExpression) -> bool:
-    """Whether a linter would rather see the opposite comparison."""
+def complaint(expression: cst.BaseExpression) -> str:
+    """Ruff's rule by which a negation should be the opposite comparison, though that need not mean the same."""
     if not isinstance(expression, cst.UnaryOperation) or not isinstance(
         expression.expression, cst.Comparison
     ):
-        return False
-    compared = expression.expression.comparisons
-    return len(compared) == 1 and isinstance(compared[0].operator, (cst.Equal, cst.NotEqual))
+        return ""
+    operators = [type(target.operator) for target in expression.expression.comparisons]
+    return {cst.Equal: "SIM201", cst.NotEqual: "SIM202"}.get(operators[0], "") if len(operators) == 1 else ""
 
 
 def _opposite(condition: cst.BaseExpression) -> cst.BaseExpression | None:

@@ -19,7 +19,7 @@ import libcst as cst
 
 from checkpointer.transforms.marks import COMMENT, Mark
 from checkpointer.transforms.names import StepNames
-from checkpointer.transforms.negation import is_negated_equality, negation
+from checkpointer.transforms.negation import complaint, negation
 from checkpointer.transforms.positions import Origins, Tracked
 from checkpointer.transforms.syntax import (
     Layout,
@@ -31,6 +31,7 @@ from checkpointer.transforms.syntax import (
     parenthesized,
     statement,
     unchecked,
+    with_gap,
     without_leading_blanks,
 )
 
@@ -310,7 +311,8 @@ class Outline(Tracked):
         given = _Given.read(plan.mark, updated_node.test)
         negated = negation(given.subject)
         leave = cst.SimpleStatementLine([cst.Return(cst.Name(self.runtime["EXHAUSTED"]))])
-        header = unchecked("SIM201", "SIM202") if is_negated_equality(negated) else cst.TrailingWhitespace()
+        rule = complaint(negated)
+        header = unchecked(rule) if rule else cst.TrailingWhitespace()
         check = cst.If(negated, cst.IndentedBlock([leave], header=header))
         return self.emit(plan, updated_node, given, self.runtime["run_while"], None, [check])
 
@@ -330,19 +332,21 @@ class Outline(Tracked):
         step = self.step(plan, loop, parameter, first)
         top = [] if plan.line in self.first_in_block else apart
         opening = [*(line() for line in top), *without_leading_blanks(leading)]
+        if not self.depth:
+            opening = with_gap(opening, 2)
         if before:
             before[0] = before[0].with_changes(leading_lines=opening)
             opening = [line() for line in apart]
         step = step.with_changes(leading_lines=opening)
         if step.params.params and not self.layout.fits(step, self.depth):
-            step = parameters_on_lines(step)
+            step = parameters_on_lines(step, self.layout.indent)
         arguments = [cst.Arg(cst.Name(plan.step))]
         if not isinstance(loop, cst.While):
             arguments.append(cst.Arg(given.subject))
         arguments += given.scheme
         arguments += [keyword("forward", cst.Name(plan.forward)), keyword("reverse", cst.Name(plan.reverse))]
         arguments += given.options
-        call = call_on_lines(runner, arguments)
+        call = call_on_lines(runner, arguments, self.layout.indent)
         for made in call.args:
             self.origins.put(made, plan.line)
         after = self.consequences(plan, loop)

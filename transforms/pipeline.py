@@ -109,7 +109,7 @@ def rewrite_source(
     runtime = Runtime({name: fresh.shared(name) for name in RUNTIME}, set())
     origins = Origins(file.module)
 
-    layout = Layout(line_length, len(file.module.default_indent.expandtabs(4)))
+    layout = Layout(line_length, file.module.default_indent)
     spent = {(node.lineno, file.column(node)): gone for node, gone in undeclared.items()}
     outline = Outline(
         origins,

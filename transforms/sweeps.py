@@ -55,5 +55,5 @@ def sweeps(plan: Plan, runtime: Runtime, layout: Layout, origins: Origins) -> It
         made = statement(template.format(name=name, where=plan.where, **actions))
         function = cst.ensure_type(made, cst.FunctionDef).with_changes(leading_lines=[blank(), blank()])
         if not layout.fits(function, 0):
-            function = parameters_on_lines(function)
+            function = parameters_on_lines(function, layout.indent)
         yield origins.put(function, plan.line)

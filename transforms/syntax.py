@@ -15,13 +15,13 @@ class Layout:
 
     width: int
     """The length of a line up to which a formatter leaves it alone."""
-    indent: int
-    """How many characters a level of indentation has."""
+    indent: str
+    """One level of indentation."""
 
     def fits(self, line: Any, depth: int) -> bool:
         """Whether a statement of one line, or the first line of another, is short enough at this depth."""
         code = cst.Module([]).code_for_node(line.with_changes(leading_lines=[]))
-        return depth * self.indent + len(code.partition("\n")[0]) <= self.width
+        return depth * len(self.indent.expandtabs(4)) + len(code.partition("\n")[0]) <= self.width
 
 
 def blank() -> cst.EmptyLine:
@@ -50,12 +50,12 @@ def parenthesized(node: cst.BaseExpression, *kinds: type[cst.BaseExpression]) ->
     return node
 
 
-def call_on_lines(function: str, arguments: Sequence[cst.Arg]) -> cst.Call:
+def call_on_lines(function: str, arguments: Sequence[cst.Arg], indent: str) -> cst.Call:
     """A call with each argument on its own line."""
-    ends = ["    "] * (len(arguments) - 1) + [""]
+    ends = [*[indent] * (len(arguments) - 1), ""]
     return cst.Call(
         func=cst.Name(function),
-        whitespace_before_args=_line_break("    "),
+        whitespace_before_args=_line_break(indent),
         args=[
             argument.with_changes(comma=cst.Comma(whitespace_after=_line_break(end)))
             for argument, end in zip(arguments, ends, strict=True)
@@ -67,15 +67,15 @@ def _line_break(indent: str) -> cst.ParenthesizedWhitespace:
     return cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace(indent))
 
 
-def parameters_on_lines(function: cst.FunctionDef) -> cst.FunctionDef:
+def parameters_on_lines(function: cst.FunctionDef, indent: str) -> cst.FunctionDef:
     """A definition, which has only plain parameters, with each of them on its own line."""
     given = function.params.params
-    ends = [*["    "] * (len(given) - 1), ""]
+    ends = [*[indent] * (len(given) - 1), ""]
     params = [
         parameter.with_changes(comma=cst.Comma(whitespace_after=_line_break(end)))
         for parameter, end in zip(given, ends, strict=True)
     ]
-    return function.with_changes(params=cst.Parameters(params), whitespace_before_params=_line_break("    "))
+    return function.with_changes(params=cst.Parameters(params), whitespace_before_params=_line_break(indent))
 
 
 def comments_in(node: cst.CSTNode) -> list[cst.Comment]:
@@ -92,6 +92,16 @@ def without_leading_blanks(lines: Iterable[cst.EmptyLine]) -> list[cst.EmptyLine
     return result
 
 
+def with_gap(lines: Sequence[cst.EmptyLine], count: int) -> list[cst.EmptyLine]:
+    """Comments and blank lines, with at least so many blank ones where the last comments begin."""
+    blanks = [place for place, line in enumerate(lines) if line.comment is None]
+    if not blanks:
+        return list(lines)
+    last = blanks[-1]
+    there = next((n for n in range(last + 1) if lines[last - n].comment is not None), last + 1)
+    return [*lines[: last + 1], *(blank() for _ in range(count - there)), *lines[last + 1 :]]
+
+
 def with_blank_lines(node: Any, count: int) -> Any:
     """The statement with at least so many blank lines in front of it."""
     lines: list[cst.EmptyLine] = list(node.leading_lines)
@@ -99,9 +109,9 @@ def with_blank_lines(node: Any, count: int) -> Any:
     return node.with_changes(leading_lines=[blank() for _ in range(count - there)] + lines)
 
 
-def unchecked(*rules: str) -> cst.TrailingWhitespace:
+def unchecked(rule: str) -> cst.TrailingWhitespace:
     """The end of a line that ruff would complain of, though it is as it has to be."""
-    comment = cst.Comment(f"# noqa: {', '.join(rules)}")
+    comment = cst.Comment(f"# noqa: {rule}")
     return cst.TrailingWhitespace(whitespace=cst.SimpleWhitespace("  "), comment=comment)
 
 
@@ -131,11 +141,11 @@ def listed(aliases: Iterable[cst.ImportAlias]) -> list[cst.ImportAlias]:
     return [alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in aliases]
 
 
-def exploded(node: cst.ImportFrom, names: Sequence[cst.ImportAlias]) -> cst.ImportFrom:
+def exploded(node: cst.ImportFrom, names: Sequence[cst.ImportAlias], indent: str) -> cst.ImportFrom:
     """The import of these names, each on its own line."""
-    ends = [*["    "] * (len(names) - 1), ""]
+    ends = [*[indent] * (len(names) - 1), ""]
     return node.with_changes(
-        lpar=cst.LeftParen(whitespace_after=_line_break("    ")),
+        lpar=cst.LeftParen(whitespace_after=_line_break(indent)),
         rpar=cst.RightParen(),
         names=[
             alias.with_changes(comma=cst.Comma(whitespace_after=_line_break(end)))

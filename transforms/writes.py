@@ -28,8 +28,8 @@ _CHANGING = frozenset(
 """Methods of arrays, lists, dicts, sets and deques that change their object."""
 _HARMLESS = frozenset(
     "all any argmax argmin argpartition argsort astype byteswap center choose clip compress conj conjugate copy count"
-    " cumprod cumsum diagonal dot encode endswith find flatten format get index isalpha isdigit item items join keys lower max"
-    " mean min nonzero prod ravel repeat replace reshape round searchsorted split squeeze startswith std strip sum"
+    " cumprod cumsum diagonal dot encode endswith find flatten format get index isalpha isdigit item items join keys lower"
+    " max mean min nonzero prod ravel repeat replace reshape round searchsorted split squeeze startswith std strip sum"
     " swapaxes take tobytes tolist trace transpose upper values var view".split()
 )
 """Methods of arrays, strings and containers that change nothing."""
