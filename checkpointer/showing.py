@@ -6,6 +6,7 @@ import ast
 import inspect
 import linecache
 import sys
+from collections.abc import Iterator, Sequence
 from types import FunctionType, ModuleType
 from typing import IO, TYPE_CHECKING, Any
 
@@ -91,12 +92,24 @@ def print_listing(chosen: Excerpt, console: Console) -> None:
     code = Syntax(chosen.code, "python", theme="ansi_light", background_color="default")
     lines = code.highlight(chosen.code).split("\n")
     width = len(str(max(chosen.source_lines, default=0)))
+    numbers = _beside([text.plain.strip() for text in lines], chosen.source_lines)
+    for text, number in zip(lines, numbers, strict=False):
+        console.print(Text.assemble(Text(f"{number:>{width}} ", style="dim"), text), soft_wrap=True)
+
+
+def _beside(lines: Sequence[str], source_lines: Sequence[int]) -> Iterator[str]:
+    """What stands beside each line: the line it stems from, where that is another than before.
+
+    Of what has the same line, references and decorators leave it to the definition below them.
+    """
     shown = 0
-    for text, number in zip(lines, chosen.source_lines, strict=False):
-        is_new = number not in (0, shown) and text.plain.strip()
-        shown = number if is_new else shown
-        gutter = Text(f"{number if is_new else '':>{width}} ", style="dim")
-        console.print(Text.assemble(gutter, text), soft_wrap=True)
+    for line, number, following in zip(lines, source_lines, (*source_lines[1:], 0), strict=False):
+        is_above = line.startswith(("#", "@")) and following == number
+        if line and number not in (0, shown) and not is_above:
+            shown = number
+            yield str(number)
+        else:
+            yield ""
 
 
 # What is shown

@@ -173,7 +173,9 @@ class Writes:
             }
             own = {argument.arg for argument in arguments(function.args)}
             self._known[function] = {
-                name: write for name, write in found.items() if name in own or name not in rebound
+                name: write
+                for name, write in found.items()
+                if (name in own or name not in rebound) and not _is_new(name, function, write.line)
             }
         return self._known[function]
 
@@ -181,6 +183,16 @@ class Writes:
         """The writes of a function to what it finds outside: names that it does not bind."""
         own = {argument.arg for argument in arguments(function.args)}
         return {name: write for name, write in self._of_function(function).items() if name not in own}
+
+
+def _is_new(name: str, function: Function, line: int) -> bool:
+    """Whether a function has bound a name to something else before it writes: `u = u.copy()`."""
+    return any(
+        bound == name and not {*_roots(value)}
+        for statement in function.body
+        if statement.lineno < line
+        for bound, value in _bindings(statement)
+    )
 
 
 def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
