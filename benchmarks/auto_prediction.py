@@ -26,14 +26,15 @@ BUDGETS = [
 
 
 class Lines(logging.Handler):
-    """Keeps what is logged."""
+    """Keeps what is logged of choices and of what they took."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
+        if re.search(": chose | steps took ", line := record.getMessage()):
+            self.lines.append(line)
 
 
 def main() -> None:
@@ -59,7 +60,7 @@ def main() -> None:
             print(f"{memory:>7} {disk or '':>7}  {refusal}")
             continue
         chosen = re.search(r"chose (.*) for", said.lines[0])[1]
-        print(f"{memory:>7} {disk or '':>7}  {chosen:60} {said.lines[1].partition('steps ')[2]}", flush=True)
+        print(f"{memory:>7} {disk or '':>7}  {chosen:60} {re.search('steps (.*?);', said.lines[1])[1]}", flush=True)
 
 
 if __name__ == "__main__":

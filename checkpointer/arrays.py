@@ -10,13 +10,20 @@ from __future__ import annotations
 import dis
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from autograd.tracer import Box
 
 from checkpointer.refusals import refuse
 from checkpointer.tape import TapeNode, node_of
+
+if TYPE_CHECKING:  # they need the class below; `checkpointer.dispatch` puts them here
+    from checkpointer import boxes as boxes
+    from checkpointer import functions as functions
+    from checkpointer import indexing as indexing
+    from checkpointer import scalars as scalars
+    from checkpointer import ufuncs as ufuncs
 
 
 class TracedArray(Box):  # type: ignore[misc]
@@ -466,9 +473,3 @@ def _install() -> None:
 
 
 _install()
-
-from checkpointer import boxes as boxes  # noqa: E402  the dispatch needs the class above
-from checkpointer import functions as functions  # noqa: E402
-from checkpointer import indexing as indexing  # noqa: E402
-from checkpointer import scalars as scalars  # noqa: E402
-from checkpointer import ufuncs as ufuncs  # noqa: E402

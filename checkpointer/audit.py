@@ -122,7 +122,7 @@ class Audit:
         )
 
     def _now(self) -> tuple[tuple[Label, ...], bytes, int]:
-        found = list(_places(self._state.survey()))
+        found = list(places(self._state.survey()))
         labels = tuple(label for label, _ in found)
         return labels, b"".join(digest for _, digest in found), self._state.reach()
 
@@ -136,7 +136,7 @@ def _split(digests: bytes) -> list[bytes]:
     return [digests[start : start + _SIZE] for start in range(0, len(digests), _SIZE)]
 
 
-def _places(survey: Survey) -> Iterator[tuple[Label, bytes]]:
+def places(survey: Survey) -> Iterator[tuple[Label, bytes]]:
     """The places of the state by their names, with the digests of what they hold."""
     digest = _Digest(survey)
     counts: dict[str, int] = {}

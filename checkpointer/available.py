@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
-
 _GROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -18,6 +16,8 @@ def available_memory() -> int:
     >>> available_memory() > 0
     True
     """
+    import psutil  # slow to load, and most programs never ask
+
     free = psutil.virtual_memory().available
     for limit, used in _GROUPS:
         try:
@@ -30,6 +30,8 @@ def available_memory() -> int:
 
 def _room_for_addresses() -> float:
     """What ``ulimit -v`` leaves."""
+    import psutil
+
     try:
         import resource
     except ImportError:

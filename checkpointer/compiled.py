@@ -17,12 +17,12 @@ from operator import eq
 from types import CodeType
 
 from checkpointer.errors import TransformError
-from checkpointer.schemes import SCHEMES
+from checkpointer.schemes.catalogue import SCHEMES
 from checkpointer.transforms import Rewritten, rewrite_source
 from checkpointer.version import VERSION
 
 
-def rewrite(source: str, filename: str, *, line_length: int = 88) -> Rewritten:
+def rewrite(source: str, filename: str, *, cell: bool = False, line_length: int = 88) -> Rewritten:
     """The source as the rewriter emits it, with the schemes and the version of this installation.
 
     The line length matters only where somebody reads what is emitted.
@@ -32,7 +32,7 @@ def rewrite(source: str, filename: str, *, line_length: int = 88) -> Rewritten:
     TransformError
         If a marked loop cannot be rewritten.
     """
-    return rewrite_source(source, filename, SCHEMES, version=VERSION, line_length=line_length)
+    return rewrite_source(source, filename, SCHEMES, version=VERSION, cell=cell, line_length=line_length)
 
 
 def compile_file(data: bytes, filename: str) -> CodeType:
@@ -82,6 +82,25 @@ def users_tree(rewritten: Rewritten, source: str) -> ast.Module:
                     decorator.lineno = decorator.end_lineno = node.lineno
                     decorator.col_offset = decorator.end_col_offset = -1
     return tree
+
+
+def begin_at_def(tree: ast.Module, source: str) -> None:
+    """Let functions that the rewriter inserted begin at the ``def`` of the user's function around them.
+
+    IPython shows lines of a cell by counting from what ``inspect`` takes for the beginning of the code. That is the
+    nearest ``def`` above before Python 3.13, where the step function of a loop would be shown with the wrong lines.
+    """
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, _FUNCTIONS)]
+    names = {node.name for node in functions}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name not in names:
+            around = [
+                user.lineno for user in functions if user.lineno <= node.lineno <= (user.end_lineno or 0)
+            ]
+            node.lineno = max(around, default=1)
+
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 class _Positions:

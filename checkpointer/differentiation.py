@@ -18,6 +18,7 @@ from checkpointer.dropin import knowing_traced_values
 from checkpointer.errors import ArgumentError, StorageError, TraceError
 from checkpointer.memory import Memory, flipped, overlaps_itself, root_of
 from checkpointer.refusals import at_function, refuse
+from checkpointer.runs import begin
 from checkpointer.sessions import Sessions
 from checkpointer.snapshots import Snapshot, capture
 from checkpointer.state import State
@@ -158,7 +159,8 @@ class _Call:
         self._state = State([self._function], [self._args, self._kwargs, *_instances(function)])
         self._selected.separate(self._state, self._args, self._kwargs)
         self._sessions = Sessions()
-        with self._sessions.closed_after_errors():
+        self._account = begin(_name_of(self._function))
+        with self._account.under_way("forward"), self._sessions.closed_after_errors():
             self.value = self._run(function)
             self._selected.check_separated()
         self._state.holder.owner.append(self.value)  # what was returned has to survive the way back, too
@@ -195,7 +197,7 @@ class _Call:
                 "second derivatives through marked loops are not available yet",
             )
         results, self._results = self._results, None  # type: ignore[assignment]
-        with self._sessions.closed_after_errors():
+        with self._account.under_way("reverse"), self._sessions.closed_after_errors():
             self._pull_back(results, cotangent)
         return self._selected.gradient()
 
@@ -416,6 +418,11 @@ def _underlying(function: Any) -> Any:
     return (
         function if isinstance(function, types.FunctionType | types.MethodType) else type(function).__call__
     )
+
+
+def _name_of(function: Any) -> str:
+    """What the code that is called is called."""
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 def _instances(function: Any) -> list[Any]:

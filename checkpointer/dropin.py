@@ -27,8 +27,13 @@ _classes: list[tuple[type, dict[str, Any], Replacements]] = []
 
 
 def names_of(original: ModuleType) -> dict[str, Any]:
-    """The public names of a module, and what they stand for."""
-    return {name: getattr(original, name) for name in dir(original) if not name.startswith("__")}
+    """The public names of a module, and what they stand for.
+
+    Submodules that the module itself loads when they are asked for are left out: NumPy has some that take longer to load
+    than all of NumPy. The drop-in has a ``__getattr__`` for them.
+    """
+    loaded = vars(original)
+    return {name: loaded[name] for name in dir(original) if name in loaded and not name.startswith("__")}
 
 
 def register(namespace: dict[str, Any], original: ModuleType, replacements: Replacements) -> None:

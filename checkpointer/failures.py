@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from checkpointer.available import available_memory
 from checkpointer.errors import StorageError
-from checkpointer.reports import place_of
 from checkpointer.schemes.sizes import show_size
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def explained(loop: Loop, verb: str, step: int | None) -> Iterator[None]:
 
 def _when(loop: Loop, verb: str, step: int | None) -> str:
     state = "a snapshot" if step is None else f"the state before step {step}"
-    return f"when the loop at {place_of(loop)} was to {verb} {state}"
+    return f"when the loop at {loop.work.place} was to {verb} {state}"
 
 
 def _out_of_memory(loop: Loop, verb: str, step: int | None, error: MemoryError) -> StorageError:

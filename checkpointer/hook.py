@@ -1,39 +1,42 @@
 """The import hook: modules whose marked loops are transformed while they load.
 
-Nothing is written anywhere, and nothing but the named modules is touched. The hook asks Python's own finders
-where a module is; if it is a source file, the module gets a loader that rewrites it on its way to the compiler.
+Nothing but the named modules is touched. The hook asks Python's own finders where a module is; if it is a source file,
+the module gets a loader that rewrites it on its way to the compiler, or takes what was compiled the last time.
 """
 
 from __future__ import annotations
 
-import re
+import os
 import sys
 from collections.abc import Callable, Sequence
-from fnmatch import fnmatchcase
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, SourceFileLoader
-from types import CodeType, ModuleType, TracebackType
+from importlib.machinery import ModuleSpec
+from types import ModuleType, TracebackType
 
-from checkpointer.errors import ArgumentError, TransformError
+from checkpointer import cached
+from checkpointer.errors import ArgumentError
+from checkpointer.loaders import TransformingLoader, TransformingZipLoader, transforming
+from checkpointer.patterns import check_patterns, matches
 
-_PATTERN = re.compile(r"[\w*?\[\]!]+(\.[\w*?\[\]!]+)*")
 
+class Selection:
+    """Which modules are transformed: those that a pattern stands for, and those that lie in a folder."""
 
-class TransformingLoader(SourceFileLoader):
-    """Loads a source file with its marked loops transformed.
+    def __init__(self, patterns: Sequence[str], folder: str | None = None) -> None:
+        self.patterns = patterns
+        self.folder = folder
 
-    It reads and writes no bytecode: Python's cache files hold what the plain file compiles to.
-    """
+    def __call__(self, spec: ModuleSpec) -> bool:
+        """Whether the module of this spec is one of them."""
+        return matches(spec.name, self.patterns) or (
+            self.folder is not None and self._lies_in(self.folder, spec)
+        )
 
-    def get_code(self, fullname: str) -> CodeType:
-        """The code object of the module; the user's file and lines are its own."""
-        from checkpointer.compiled import compile_file  # imports the rewriter, which only now is needed
-
-        path = self.get_filename(fullname)
-        try:
-            return compile_file(self.get_data(path), path)
-        except TransformError as error:
-            raise error.with_traceback(None) from None  # the rewriter's own frames say nothing to the user
+    @staticmethod
+    def _lies_in(folder: str, spec: ModuleSpec) -> bool:
+        """Whether it was found in the folder by its own name; an environment that is kept there is not."""
+        stem = os.path.join(folder, *spec.name.split("."))
+        return spec.origin in (f"{stem}.py", os.path.join(stem, "__init__.py"))
 
 
 class ImportHook(MetaPathFinder):
@@ -49,11 +52,7 @@ class ImportHook(MetaPathFinder):
         if fullname.partition(".")[0] == "checkpointer":
             return None
         spec = self._found_by_others(fullname, path, target)
-        # a subclass of SourceFileLoader belongs to another hook, whose work must not be lost
-        if spec is None or type(spec.loader) is not SourceFileLoader or not self._wanted(spec):
-            return None
-        spec.loader = TransformingLoader(spec.loader.name, spec.loader.path)
-        return spec
+        return transforming(spec) if spec is not None and self._wanted(spec) else spec
 
     def _found_by_others(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
@@ -112,7 +111,7 @@ def install_import_hook(*modules: str) -> ImportHook:
 
     Notes
     -----
-    Modules of the named packages that are no source files (extension modules, zip files) load as they are.
+    Modules of the named packages that have no source file (extension modules, bare bytecode) load as they are.
     A module that is not hooked may still be called from a marked loop.
 
     Examples
@@ -123,38 +122,29 @@ def install_import_hook(*modules: str) -> ImportHook:
     """
     if not modules:
         raise ArgumentError('install_import_hook() was given no module: name at least one, such as "heat"')
-    for name in modules:
-        _check_name(name)
-    _check_not_imported(modules)
-    return ImportHook(lambda spec: _matches(spec.name, modules)).install()
+    cached.maker()  # looks at the rewriter now, not while a module is imported
+    return hook_of(modules, "install_import_hook()").install()
 
 
-def _matches(fullname: str, patterns: Sequence[str]) -> bool:
-    return any(
-        fnmatchcase(fullname, pattern) or fnmatchcase(fullname, f"{pattern}.*") for pattern in patterns
-    )
+def hook_of(patterns: Sequence[str], given_to: str) -> ImportHook:
+    """The hook for these patterns; ``given_to`` says in the message who was given what is refused."""
+    check_patterns(patterns, given_to)
+    _check_not_imported(patterns, given_to)
+    return ImportHook(Selection(patterns))
 
 
-def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not _PATTERN.fullmatch(name) or name.endswith(".py"):
-        raise ArgumentError(
-            f"install_import_hook() was given {name!r}, which is no name of a module: write it as in an import"
-            ' statement, such as "heat" or "ocean.models.*", not as a file'
-        )
-
-
-def _check_not_imported(patterns: Sequence[str]) -> None:
+def _check_not_imported(patterns: Sequence[str], given_to: str) -> None:
     for name, module in list(sys.modules.items()):
-        matching = [pattern for pattern in patterns if _matches(name, [pattern])]
+        matching = [pattern for pattern in patterns if matches(name, [pattern])]
         loader = getattr(getattr(module, "__spec__", None), "loader", None) if matching else None
-        if not matching or isinstance(loader, TransformingLoader):
+        if not matching or isinstance(loader, (TransformingLoader, TransformingZipLoader)):
             continue
         if name == "__main__":
             raise ArgumentError(
-                "install_import_hook() was given the program itself, which is running already: start it with"
+                f"{given_to} was given the program itself, which is running already: start it with"
                 " `checkpointer run FILE`, or move the marked loops to a module and hook that"
             )
         raise ArgumentError(
-            f"install_import_hook() was given {matching[0]!r}, but {name!r} has been imported already and can no"
+            f"{given_to} was given {matching[0]!r}, but {name!r} has been imported already and can no"
             f" longer be transformed: install the hook before importing {name}"
         )

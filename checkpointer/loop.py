@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from time import perf_counter
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from checkpointer.audit import Audit
 from checkpointer.blocks import Known
 from checkpointer.boxes import is_traced, is_varied, plain
-from checkpointer.dumps import Dumper
 from checkpointer.errors import ReplayError, TraceError
 from checkpointer.failures import explained
 from checkpointer.fingerprints import Fingerprints, without_leaves
@@ -28,8 +26,7 @@ from checkpointer.items import Items
 from checkpointer.memory import Memory
 from checkpointer.refusals import at_function, refuse
 from checkpointer.replay import quiet_replay, replay
-from checkpointer.reports import report_choice, report_cost
-from checkpointer.resume import Points
+from checkpointer.reports import report_choice, report_end, report_undifferentiated
 from checkpointer.schemes import Action, Schedule
 from checkpointer.sessions import close_after_error
 from checkpointer.signals import BREAK, Ended, Return
@@ -40,6 +37,12 @@ from checkpointer.stretch import Adjoint, Group, Stretch, Wrapper, check_nothing
 from checkpointer.tape import Tape, active, not_recording, recording
 from checkpointer.taped import Taped
 from checkpointer.trial import on_trial
+from checkpointer.work import Work
+
+if TYPE_CHECKING:
+    from checkpointer.dumps import Dumper
+    from checkpointer.progress_bar import Bars
+    from checkpointer.resume import Points
 
 ForwardSweep = Callable[["Loop"], None]
 ReverseSweep = Callable[["Loop", Adjoint], Adjoint]
@@ -74,14 +77,14 @@ class Loop:
         Whether the loop runs in a step of another one.
     dumper : Dumper or None
         Writes states and adjoints to a file.
-    seconds, trial_seconds : float
-        What the sweeps have taken so far, and how much of it was the trial of the first step.
-    reported_quietly : bool
-        Whether the choice of the schedule is no news (`checkpointer.reports`).
+    work : Work
+        What the loop has done so far.
     recorded : bool
         Whether the last step of the first sweep ran under a tape that was kept.
     points : Points or None
         The durable points, if the loop can be resumed by another process.
+    bars : Bars or None
+        What shows how far the loop has come, if it is to be shown.
     """
 
     def __init__(
@@ -93,10 +96,12 @@ class Loop:
         state: State,
         holder: list[Any],
         *,
+        work: Work,
         audit: bool = False,
         dumper: Dumper | None = None,
     ) -> None:
         self.step = step
+        self.work = work
         self.items = items
         self.schedule = schedule
         self.session = session
@@ -110,10 +115,8 @@ class Loop:
         self.dumper = dumper
         self.known = Known()
         self.nested = False
-        self.seconds = 0.0
-        self.trial_seconds = 0.0
-        self.reported_quietly = False
         self.points: Points | None = None
+        self.bars: Bars | None = None
         self._kept: dict[int, Taped] = {}
         self.recorded = False
         self._done = 0
@@ -124,15 +127,19 @@ class Loop:
     def forward_actions(self) -> Iterator[Action]:
         """The schedule's actions up to the end of the loop, which may come before the end of the schedule."""
         for action in self.schedule.forward() if self.points is None else self.points.forward():
+            self.work.begin()
             yield action
+            self.work.done(action)
             if self.steps is not None:
                 return
 
     def reverse_actions(self) -> Iterator[Action]:
         """The schedule's actions from the last step back to the first."""
-        if self.points is not None:
-            return self.points.reverse()
-        return foreseen(self.schedule.reverse(), self.session)
+        actions = self.points.reverse() if self.points is not None else self.schedule.reverse()
+        for action in actions if self.points is not None else foreseen(actions, self.session):
+            self.work.begin()
+            yield action
+            self.work.done(action)
 
     def advance(self, start: int, stop: int) -> None:
         """Run the steps from ``start`` to before ``stop`` on plain arrays."""
@@ -155,6 +162,10 @@ class Loop:
             if self.points is not None and self.session.wants_description(level):
                 self.points.describe(snapshot)
             self.session.save(slot, snapshot if live else snapshot.loosened(), level)
+        in_memory = self.session.in_memory(level)
+        self.work.saved(slot, level, snapshot.blocks() if in_memory else None, snapshot.array_bytes)
+        if self.work.inventory is not None and not self.work.trying:
+            self.work.inventory.note(self, snapshot, in_memory)
 
     def restore(self, step: int, slot: int) -> None:
         """Make the live objects what they were before ``step``."""
@@ -162,6 +173,7 @@ class Loop:
             snapshot = self.session.load(slot)
             assert isinstance(snapshot, Snapshot)
             snapshot.restore(self.known)
+        self.work.loaded(slot, snapshot.stored_bytes)
         self.state.begin(step)
         if self.handles.any:
             self.handles.hide(self.state.survey())
@@ -170,6 +182,7 @@ class Loop:
         """Forget a snapshot."""
         with explained(self, "discard", None):
             self.session.discard(slot)
+        self.work.discarded(slot)
 
     def record(self, step: int, slot: int | None) -> None:
         """Run a step under the tape and keep the tape, in a slot unless it is the last step of the forward sweep."""
@@ -195,6 +208,7 @@ class Loop:
     def _keep(self, step: int, taped: Taped) -> None:
         """Keep a tape while other steps run."""
         taped.keep()
+        self.work.kept(step)
         self.known.note_steps()
         self._kept[step] = taped
 
@@ -219,6 +233,7 @@ class Loop:
             self.dumper.note_adjoint(step, taped, before)
         if self.points is not None:
             self.points.outgoing(taped, before)
+        self.work.reversed(step)
         return before
 
     # --- running steps ---------------------------------------------------------------------------------------------
@@ -236,9 +251,10 @@ class Loop:
                 if not self.items.has(number):
                     self.steps = number
                     return
-                self._done = number + 1
                 self._note(number)
                 self.signal = self.run(number)
+                self._done = number + 1
+                self.work.first += 1
                 if self.signal is not None:
                     self.steps = number + 1
                     return
@@ -252,6 +268,7 @@ class Loop:
             for number in range(start, stop):
                 self._check(number)
                 self._expect(number, self.run(number))
+                self.work.again += 1
                 if self.points is not None:
                     self.points.at_step(number + 1)
         self._check(stop)
@@ -266,10 +283,10 @@ class Loop:
 
     def run_first_taped(self, number: int) -> Taped:
         """In the first sweep: run a step under a new tape."""
-        self._done = number + 1
         self._note(number)
         with self.state.guarded():
             taped = self.run_taped(number)
+        self._done = number + 1
         self.known.note_steps()  # the tape will undo its writes, and does not tell of them
         self.signal = taped.signal
         if self.signal is not None:
@@ -299,15 +316,18 @@ class Loop:
         for tail in self.state.tails.values():
             tail.end()
         self.schedule.finish(self.steps, recorded=self.recorded)
+        self.work.finish(self.steps)
+        if self.work.inventory is not None:
+            self.work.inventory.end(self)
 
-    @contextmanager
-    def clocked(self) -> Iterator[None]:
-        """Add the time that the ``with`` block takes to `seconds`."""
-        start = perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds += perf_counter() - start
+    @property
+    def done(self) -> int:
+        """How many steps of the first sweep have run, in this process or in an earlier one."""
+        return self._done
+
+    def shown(self) -> AbstractContextManager[None]:
+        """The ``with`` block is a sweep: show how far it has come, if that is wanted."""
+        return nullcontext() if self.bars is None else self.bars.sweep(self)
 
     @property
     def audited(self) -> bool:
@@ -397,7 +417,7 @@ class LoopOperation:
             if dumper is not None:
                 dumper.note_last_adjoint(self.after, adjoint)
             self.after = []  # its arrays are of no use any more
-            with quiet_replay(), self.loop.state.guarded(), self.loop.clocked():
+            with self.loop.shown(), quiet_replay(), self.loop.state.guarded(), self.loop.work.clocked():
                 if points is not None:
                     points.seeded(adjoint)
                 adjoint = self.sweep(self.loop, adjoint)
@@ -411,7 +431,8 @@ class LoopOperation:
             if dumper is not None:
                 dumper.close()
         self.loop.session.close()
-        report_cost(self.loop)
+        self.loop.work.end()
+        report_end(self.loop)
         for group in self.before:
             group.deposit(adjoint)
         for key in self.entered:
@@ -444,7 +465,9 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     for memory in wrapper.memories.values():
         memory.written = 0, memory.root.nbytes  # wherever the loop may write
     if not any(is_varied(leaf.value) for leaf in around.leaves):
+        report_undifferentiated(loop)
         return _undifferentiated(loop, tape, around, wrapper)
+    loop.work.start()
     unwatched = [
         (root, root.copy())
         for root in around.roots.values()
@@ -463,7 +486,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     if not loop.session.exact:  # what the reverse sweep leaves is not quite what stood there before the loop
         tape.entries.append(ContentRestored(_copied(around)))
     try:
-        with not_recording(), loop.clocked():
+        with not_recording(), loop.shown(), loop.work.clocked():
             if loop.points is not None:
                 loop.points.begin()
             forward(loop)

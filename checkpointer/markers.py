@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from checkpointer.active import active
 from checkpointer.errors import ArgumentError, NotRewrittenError
-from checkpointer.schemes import SCHEMES, Scheme
+from checkpointer.schemes import Scheme
 from checkpointer.storage import Dump, Storage
-from checkpointer.tape import active
 
 T = TypeVar("T")
 
@@ -19,6 +19,7 @@ def checkpointed(
     storage: Storage | None = None,
     audit: bool = False,
     dump: Dump | None = None,
+    progress: bool = False,
 ) -> T:
     """Mark a ``for`` or ``while`` loop to be checkpointed.
 
@@ -44,6 +45,9 @@ def checkpointed(
     dump : Dump, optional
         Write the state and the adjoint of every Nth step to a file when the loop is differentiated:
         ``Dump("adjoint.h5", every=100)``.
+    progress : bool, optional
+        Show in a terminal or notebook how far the loop has come, in a module that checkpointer rewrites: when it is
+        differentiated, the forward and the reverse sweep (docs/runs.md).
 
     Returns
     -------
@@ -53,7 +57,7 @@ def checkpointed(
     Raises
     ------
     ArgumentError
-        If scheme, storage or dump is not one, or audit is no bool.
+        If scheme, storage or dump is not one, or audit or progress is no bool.
     NotRewrittenError
         If the loop is being differentiated and has not been rewritten.
 
@@ -63,7 +67,7 @@ def checkpointed(
     >>> sum(x for x in checkpointed(range(4), Revolve(snapshots=2)))
     6
     """
-    check_marker(scheme, storage, audit, dump)
+    check_marker(scheme, storage, audit, dump, progress)
     if active.tape is not None:
         raise NotRewrittenError(
             "a marked loop is being differentiated, but its module has not been rewritten, so every step would be stored."
@@ -73,9 +77,13 @@ def checkpointed(
     return subject
 
 
-def check_marker(scheme: object, storage: object, audit: object, dump: object) -> None:
+def check_marker(
+    scheme: object, storage: object, audit: object, dump: object, progress: object
+) -> None:
     """Refuse an argument that is none of its kind, at the loop that it was given to."""
     if scheme is not None and not isinstance(scheme, Scheme):
+        from checkpointer.schemes import SCHEMES  # loads them all, which only now is needed
+
         hint = ""
         if isinstance(scheme, type) and issubclass(scheme, Scheme):
             hint = f": {scheme.__name__} is a class; call it, as in {scheme.__name__}(...)"
@@ -84,7 +92,8 @@ def check_marker(scheme: object, storage: object, audit: object, dump: object) -
         )
     if storage is not None and not isinstance(storage, Storage):
         raise ArgumentError(f"storage must be a Storage, such as MemoryStorage(), but is {storage!r}")
-    if not isinstance(audit, bool):
-        raise ArgumentError(f"audit must be True or False, but is {audit!r}")
+    for name, switch in (("audit", audit), ("progress", progress)):
+        if not isinstance(switch, bool):
+            raise ArgumentError(f"{name} must be True or False, but is {switch!r}")
     if dump is not None and not isinstance(dump, Dump):
         raise ArgumentError(f'dump must be a Dump, such as Dump("adjoint.h5", every=100), but is {dump!r}')

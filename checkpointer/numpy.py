@@ -17,3 +17,7 @@ _register(globals(), _numpy, {**_REPLACEMENTS, "random": _random})
 
 def __getattr__(name: str) -> _Any:
     return getattr(_numpy, name)
+
+
+def __dir__() -> list[str]:
+    return dir(_numpy)

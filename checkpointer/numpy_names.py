@@ -15,3 +15,7 @@ globals().update(_names_of(_numpy) | _REPLACEMENTS | {"random": _random})
 
 def __getattr__(name: str) -> _Any:
     return getattr(_numpy, name)
+
+
+def __dir__() -> list[str]:
+    return dir(_numpy)

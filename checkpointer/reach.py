@@ -165,6 +165,8 @@ class CodeReach:
             self._add(
                 id(function.__dict__), function, lambda: Dict(function.__dict__, f"{function.__qualname__}.")
             )
+        if function.__globals__.get("__name__") == "checkpointer.bridge":
+            self.discover(function.__dict__.get("__wrapped__"))
         for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
             if not isinstance(
                 default, int | float | complex | str | bytes | type | types.FunctionType | None
@@ -176,6 +178,10 @@ class CodeReach:
         """The code of all functions that were found."""
         found = [value for value in self._alive if isinstance(value, types.CodeType)]
         return found + [code for inner in self._cached_reaches for code in inner.code()]
+
+    def functions(self) -> list[types.FunctionType]:
+        """All functions that were found."""
+        return [value for value in self._alive if isinstance(value, types.FunctionType)]
 
     def constants(self) -> list[str]:
         """What the code depends on and is no part of the state: plain defaults, and what functions with a cache mention."""

@@ -27,8 +27,7 @@ from checkpointer.identity import difference, digest_of, identity
 from checkpointer.memory import Array
 from checkpointer.progress import DONE, FORWARD, REVERSE, Progress
 from checkpointer.rebuilding import Rebuilding
-from checkpointer.reports import place_of
-from checkpointer.schemes import Action, Advance, Discard, Record, Restore, Reverse, Scheme
+from checkpointer.schemes import Action, Advance, Discard, Record, Restore, Reverse
 from checkpointer.signals import BREAK, EXHAUSTED, Return
 from checkpointer.snapshots import Snapshot, capture
 from checkpointer.stretch import Adjoint
@@ -111,7 +110,7 @@ class Points:
         if self._found.sweep == DONE:
             self._before = capture(loop.state, loop.known, step=0)
         self._session.adopt(ENTRY, 0)
-        _log.info("%s: goes on from %s, %s", place_of(loop), file.path, self._found)
+        _log.info("%s: goes on from %s, %s", loop.work.place, file.path, self._found)
 
     def describe(self, snapshot: Snapshot) -> None:
         """Give a snapshot the description by which another process can make it again."""
@@ -289,7 +288,7 @@ class Points:
         if self._adjoint is not None:
             now.adjoint, arrays = adjoint_text.to_text(self._adjoint, self._entry)
         session.commit(now.text(), arrays)
-        _log.debug("%s: a durable point in %s, %s", place_of(self._loop), session.file.path, now)
+        _log.debug("%s: a durable point in %s, %s", self._loop.work.place, session.file.path, now)
         self._clock = perf_counter()
         self._pause = max(session.every, _SHARE * (self._clock - start)) if session.every else 0.0
 
@@ -321,9 +320,3 @@ def _up_to_state(actions: Iterator[Action]) -> list[Action]:
         if not isinstance(action, Discard):
             break
     return found
-
-
-def scheme_text(scheme: Scheme) -> str:
-    """How a scheme prints; of a class that does not say, its name."""
-    kind = type(scheme)
-    return f"{kind.__module__}.{kind.__qualname__}" if kind.__repr__ is object.__repr__ else repr(scheme)

@@ -8,19 +8,19 @@ from typing import Any
 from checkpointer.audit import audit_wanted
 from checkpointer.bridge import differentiable
 from checkpointer.conversions import as_complex, as_float, as_scalar, sum_by, sum_of, type_of
-from checkpointer.dumps import Dumper
 from checkpointer.errors import ArgumentError, CheckpointerError
 from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
 from checkpointer.refusals import noted
-from checkpointer.resume import Points, scheme_text
+from checkpointer.reports import place_of, scheme_text
 from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
 from checkpointer.sessions import opened
 from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
 from checkpointer.state import State
-from checkpointer.storage import Dump, HDF5Storage, MemoryStorage, Storage, TieredStorage
+from checkpointer.storage import Dump, MemoryStorage, Storage
 from checkpointer.tape import active
+from checkpointer.work import Work
 
 
 def run_loop(
@@ -33,6 +33,7 @@ def run_loop(
     storage: Storage | None = None,
     audit: bool = False,
     dump: Dump | None = None,
+    progress: bool = False,
 ) -> Ended:
     """Run a marked ``for`` loop.
 
@@ -48,6 +49,8 @@ def run_loop(
         Whether to compare the state at every recomputed step with the first sweep's.
     dump : Dump, optional
         What to write of the states and adjoints.
+    progress : bool
+        Whether to show how far the loop has come.
     forward, reverse : function
         The loop's sweeps.
 
@@ -56,9 +59,18 @@ def run_loop(
     Ended
         How the loop ended.
     """
-    check_marker(scheme, storage, audit, dump)
+    check_marker(scheme, storage, audit, dump, progress)
     if active.tape is not None:
-        return _differentiated(step, items, scheme, storage, forward, reverse, audit, dump)
+        return _differentiated(step, items, scheme, storage, forward, reverse, audit, dump, progress)
+    if progress:
+        from checkpointer.progress_bar import counting
+
+        with counting(step, items) as counter:
+            return _plain_for(step, counter.over(items))
+    return _plain_for(step, items)
+
+
+def _plain_for(step: Callable[[Any], Any], items: Iterable[Any]) -> Ended:
     for item in items:
         signal = step(item)
         if signal is not None:
@@ -75,14 +87,24 @@ def run_while(
     storage: Storage | None = None,
     audit: bool = False,
     dump: Dump | None = None,
+    progress: bool = False,
 ) -> Ended:
     """Run a marked ``while`` loop; ``step`` looks at the condition first and returns EXHAUSTED when it fails.
 
     The evaluation of the condition that ends the loop counts as a step: it may have changed the state.
     """
-    check_marker(scheme, storage, audit, dump)
+    check_marker(scheme, storage, audit, dump, progress)
     if active.tape is not None:
-        return _differentiated(step, None, scheme, storage, forward, reverse, audit, dump)
+        return _differentiated(step, None, scheme, storage, forward, reverse, audit, dump, progress)
+    if progress:
+        from checkpointer.progress_bar import counting
+
+        with counting(step, None) as counter:
+            return _plain_while(counter.each(step))
+    return _plain_while(step)
+
+
+def _plain_while(step: Callable[[], Any]) -> Ended:
     while True:
         signal = step()
         if signal is not None:
@@ -100,14 +122,19 @@ def _differentiated(
     reverse: ReverseSweep,
     audit: bool,
     dump: Dump | None,
+    progress: bool,
 ) -> Ended:
     scheme = Auto() if scheme is None else scheme
     if storage is None:
         storage = default_storage(scheme)
     holder: list[Any] = [None, None]
     items = Items(iterable, holder)
+    dumper = None
     try:
-        dumper = None if dump is None else Dumper(dump, step, scheme, holder)
+        if dump is not None:
+            from checkpointer.dumps import Dumper  # only now is needed
+
+            dumper = Dumper(dump, step, scheme, holder)
         schedule = scheme.schedule(items.length)
     except CheckpointerError as error:
         raise noted(error) from None
@@ -118,7 +145,11 @@ def _differentiated(
         noted(error)
         raise
     audit = audit or audit_wanted()
-    loop = Loop(step, items, schedule, session, State([step], holder), holder, audit=audit, dumper=dumper)
+    text = scheme_text(scheme)
+    work = Work(active.run, place_of(step), text)
+    loop = Loop(
+        step, items, schedule, session, State([step], holder), holder, work=work, audit=audit, dumper=dumper
+    )
     if session.durable is not None and dump is not None:
         session.close()
         raise noted(
@@ -128,17 +159,25 @@ def _differentiated(
             )
         )
     if session.durable is not None:
-        loop.points = Points(loop, session.durable, scheme_text(scheme))
+        from checkpointer.resume import Points  # only now is needed
+
+        loop.points = Points(loop, session.durable, text)
+    if progress:
+        from checkpointer.progress_bar import Bars
+
+        loop.bars = Bars(scheme, items.length)
     return differentiate(loop, forward, reverse)
 
 
 def default_storage(scheme: Scheme) -> Storage:
     """Where the snapshots of a loop go whose mark names no storage: to memory, and what is planned for a disk to a disk."""
     if isinstance(scheme, Auto) and scheme.storage is not None:
-        check_marker(scheme, scheme.storage, False, None)
+        check_marker(scheme, scheme.storage, False, None, False)
         assert isinstance(scheme.storage, Storage)
         return scheme.storage
     if isinstance(scheme, Auto) and scheme.disk is not None:
+        from checkpointer.storage import HDF5Storage, TieredStorage  # only now are needed
+
         return TieredStorage(MemoryStorage(), HDF5Storage())
     return MemoryStorage()
 

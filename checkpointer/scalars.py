@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from autograd.tracer import Box
 
+from checkpointer import arrays
 from checkpointer.memory import NumberMemory
 from checkpointer.refusals import refuse
 from checkpointer.tape import Tape, TapeNode, active, node_of
@@ -447,5 +448,3 @@ def _absolute(self: TracedNumber) -> Any:
 
 
 _install_operators()
-
-import checkpointer.arrays as arrays  # noqa: E402  through which the dispatch is reached; it needs the class above

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from types import FunctionType, ModuleType
 from typing import IO, TYPE_CHECKING, Any
 
+from checkpointer.decorator import stand_alone
 from checkpointer.errors import ArgumentError, TransformError
-from checkpointer.transform import stand_alone
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,7 +10,7 @@ No snapshot that a loop keeps holds large arrays themselves, which the program m
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -149,13 +149,31 @@ class Snapshot(Portable):
     @property
     def nbytes(self) -> int:
         """Bytes of the contents, and roughly those of the bindings."""
-        contents = sum(buffer.root.nbytes for buffer in self.buffers.values())
-        return contents + _BINDING * len(self.contents)
+        return self.array_bytes + _BINDING * len(self.contents)
 
     def loosened(self) -> Snapshot:
         """The same, not keeping the program's arrays alive, if any of them is worth that."""
         large = any(buffer.root.nbytes >= _SMALL for buffer in self.buffers.values())
         return LooseSnapshot(self) if large else self
+
+    @property
+    def array_bytes(self) -> int:
+        """Bytes of the contents."""
+        return sum(buffer.root.nbytes for buffer in self.buffers.values())
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of those contents that are read from a storage outside of memory."""
+        return sum(
+            buffer.root.nbytes
+            for buffer in self.buffers.values()
+            if isinstance(buffer, StoredBuffer) and buffer.root.flags.writeable
+        )
+
+    def blocks(self) -> Iterator[Block]:
+        """All blocks of contents in memory."""
+        for key in self.buffers:
+            yield from self.blocks_of(key)
 
     def blocks_of(self, key: int) -> list[Block]:
         """The blocks that hold the content of a base array, if there are any."""

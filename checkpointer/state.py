@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import array
+import builtins
 import collections
 import dataclasses
 import functools
@@ -261,6 +262,10 @@ class State:
         """The code that has been found so far."""
         return self._code.code()
 
+    def functions(self) -> list[types.FunctionType]:
+        """The functions of which that is the code."""
+        return self._code.functions()
+
     def constants(self) -> list[str]:
         """What that code depends on, and is no part of the state."""
         return self._code.constants()
@@ -404,6 +409,8 @@ class _Walk:
         """A container, an object or code that was not met before."""
         if type(value) is HiddenItem:
             refuse_reading(value)
+        if value is vars(builtins):
+            return  # `exec` puts them into the namespace that it is given; they are no variables of a program
         if hasattr(type(value), "tocoo"):
             self._sparse(value, name)
         elif isinstance(value, dict):

@@ -61,6 +61,9 @@ class Tape:
     __slots__ = ("entries", "known", "of_step", "printed", "swallowed", "tails", "trace")
 
     def __init__(self, tails: Mapping[int, Any] | None = None, known: Known | None = None) -> None:
+        if known is None:  # the tapes of steps come after the one of the whole function
+            import checkpointer.dispatch  # noqa: F401  the rules, which only now are needed
+
         self.tails: Mapping[int, Any] = tails or {}
         self.known = known or Known()
         self.of_step = known is not None

@@ -64,7 +64,14 @@ def on_trial(loop: Loop, number: int) -> Measurement | None:
     if loop.nested and key in _measured:
         loop.advance_first(number, number + 1)
         return replace(_measured[key], available=available_memory())
-    available, start = available_memory(), perf_counter()
+    with loop.work.on_trial():
+        return _measured_step(loop, number, before, levels, key)
+
+
+def _measured_step(
+    loop: Loop, number: int, before: Snapshot, levels: int, key: tuple[Any, ...]
+) -> Measurement | None:
+    available = available_memory()
     found = _run_and_weigh(loop, number, before)
     if found is None:
         return None
@@ -84,7 +91,6 @@ def on_trial(loop: Loop, number: int) -> Measurement | None:
     if len(_measured) >= _MOST:
         _measured.clear()
     _measured[key] = Measurement(**sizes, **times, available=available)
-    loop.trial_seconds = perf_counter() - start
     return _measured[key]
 
 

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from checkpointer.cli.curves import curves
 from checkpointer.cli.plans import Plan
-from checkpointer.cli.traces import Line, Trace, trace
+from checkpointer.cli.traces import trace
+from checkpointer.schedule_picture import draw_lines, in_thousands
 from checkpointer.schemes import Scheme
 from checkpointer.schemes.planning import Candidate, written
 
 MOST = 100_000
 """Steps of the longest loop whose schedule is drawn."""
-_RASTERISED = 3_000
-"""Lines of one kind from which on they become an image, also in an .svg."""
-
-# Colours that the colour-blind tell apart: Okabe & Ito, "Color Universal Design" (2008).
-_PLAIN, _TAPED, _REVERSED, _TAPE = "#000000", "#E69F00", "#D55E00", "#F0E442"
-_LEVELS = ["#56B4E9", "#009E73", "#CC79A7"]
-_LEVEL_NAMES = ["snapshot in memory", "snapshot on disk"]
 _STYLES = {
     "Revolve": ("#0072B2", "-", "o"),
     "Online": ("#56B4E9", "--", "x"),
@@ -69,61 +61,18 @@ def picture(scheme: Scheme, steps: int, axes: Axes | None = None) -> Figure:
     if axes is None:
         axes = Figure(figsize=(8, 5), layout="constrained").subplots()
     lines = trace(scheme, steps)
-    _draw_trace(axes, lines)
-    axes.set_title(f"{written(scheme)}, {_number(steps)} step{'s' * (steps > 1)}")
+    draw_lines(axes, lines, lines.executed)
+    axes.set_title(f"{written(scheme)}, {in_thousands(steps)} step{'s' * (steps > 1)}")
     axes.set_xlabel("steps executed: plainly, under the tape, and pulled back through")
     axes.set_ylabel("time step")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
-        axis.set_major_formatter(lambda value, _: _number(value))
+        axis.set_major_formatter(lambda value, _: in_thousands(value))
     axes.set_xlim(-0.01 * lines.executed, 1.01 * lines.executed)
     axes.set_ylim(-0.03 * steps, 1.03 * steps)
     figure = axes.get_figure(root=True)
     assert figure is not None
     return figure
-
-
-def _draw_trace(axes: Axes, lines: Trace) -> None:
-    """The lines, as thin as their number asks for, and a legend in the corner that no schedule reaches."""
-    width = min(max(40 / lines.executed**0.5, 0.4), 1.6)
-    bar = min(
-        max(4 * width, 0.8), 5, max(150 / max(lines.held, 1), 0.2)
-    )  # with gaps between them, if there is room
-    kinds = [
-        *(
-            (_level_name(level), _LEVELS[min(level, len(_LEVELS) - 1)], bar, bars, 1.9 - 0.01 * level)
-            for level, bars in sorted(
-                lines.snapshots.items()
-            )  # the faster, which stand for shorter, above the slower
-        ),
-        ("tape kept", _TAPE, bar, lines.tapes, 2.0),
-        ("plain step", _PLAIN, width, lines.plain, 2.1),
-        ("step under the tape", _TAPED, width, lines.taped, 2.2),
-        ("pull back", _REVERSED, max(width, 1.2), lines.reversed, 2.3),  # seen at the front, however many
-    ]
-    handles = []
-    for label, colour, thickness, some, order in kinds:
-        if some:
-            _add(axes, some, colour, thickness, order)
-            handles.append(Line2D([], [], color=colour, linewidth=max(thickness, 1.5), label=label))
-    axes.legend(handles=handles, loc="upper right", framealpha=0.9)
-
-
-def _add(axes: Axes, lines: Sequence[Line], colour: str, width: float, order: float) -> None:
-    axes.add_collection(
-        LineCollection(
-            lines,
-            colors=colour,
-            linewidths=width,
-            zorder=order,
-            capstyle="butt",
-            rasterized=len(lines) > _RASTERISED,
-        )
-    )
-
-
-def _level_name(level: int) -> str:
-    return _LEVEL_NAMES[level] if level < len(_LEVEL_NAMES) else f"snapshot on level {level}"
 
 
 def trade_off(plan: Plan, axes: Axes) -> None:
@@ -158,10 +107,12 @@ def trade_off(plan: Plan, axes: Axes) -> None:
     axes.set_yscale("log")
     _look_at_the_budget(axes, plan, timed)
     axes.set_xlabel("memory for snapshots" if plan.state_size else "snapshots that fit in memory")
-    _logarithmic(axes.xaxis, (lambda value: plan.show_size(round(value))) if plan.state_size else _number)
+    _logarithmic(
+        axes.xaxis, (lambda value: plan.show_size(round(value))) if plan.state_size else in_thousands
+    )
     kind = f"predicted time [{'s' if plan.seconds else 'plain steps'}]" if timed else "recompute factor"
     axes.set_ylabel(kind)
-    _logarithmic(axes.yaxis, _number)
+    _logarithmic(axes.yaxis, in_thousands)
     axes.set_title("cost against memory")
     axes.grid(which="both", color="#dddddd", linewidth=0.5)
     axes.set_axisbelow(True)
@@ -211,12 +162,3 @@ def draw(path: Path, plan: Plan, scheme: Scheme | None) -> list[str]:
     with matplotlib.rc_context({"svg.hashsalt": "checkpointer"}):  # the same picture, the same file
         figure.savefig(path, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
     return notes
-
-
-def _number(value: float) -> str:
-    """With thin spaces between thousands, or a power of ten."""
-    if value >= 1e6:
-        digits, power = f"{value:.2e}".split("e")
-        digits = digits.rstrip("0").rstrip(".")
-        return f"$10^{{{int(power)}}}$" if digits == "1" else f"${digits}\\cdot 10^{{{int(power)}}}$"
-    return f"{value:,.7g}".replace(",", "\N{THIN SPACE}")

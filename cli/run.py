@@ -1,81 +1,96 @@
-"""``checkpointer run``: run a script as Python does, with its marked loops transformed on load."""
+"""``checkpointer run``: run a program as Python does, with its marked loops transformed on load."""
 
 from __future__ import annotations
 
-import builtins
 import os
 import sys
-from importlib.machinery import ModuleSpec, SourceFileLoader
-from pathlib import Path
-from types import CodeType, ModuleType, TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
 
 import click
 
-from checkpointer.cli import source
-from checkpointer.compiled import compile_file
-from checkpointer.hook import ImportHook
+from checkpointer.cli import programs
+from checkpointer.environment import tell_workers
+from checkpointer.errors import ArgumentError
+from checkpointer.hook import ImportHook, Selection
+from checkpointer.patterns import check_patterns
 
 
 @click.command(
-    context_settings={"allow_interspersed_args": False},  # what follows FILE is not ours
-    epilog="\b\nExample:\n  checkpointer run burgers.py --steps 1000 --snapshots 10",
+    context_settings={"allow_interspersed_args": False},  # what follows PROGRAM is not ours
+    epilog="\b\nExamples:\n  checkpointer run burgers.py --steps 1000 --snapshots 10\n"
+    "  checkpointer run -m ocean --years 10\n"
+    '  checkpointer run --hook "grids.*" burgers.py',
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-m", "module", is_flag=True, help="PROGRAM is the name of a module, as for `python -m`.")
+@click.option(
+    "--hook",
+    "hooks",
+    metavar="PATTERN",
+    multiple=True,
+    help='Also transform the modules of this name, such as "ocean.models.*"; may be repeated.',
+)
+@click.argument("program")
 @click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
-def run(file: Path, arguments: tuple[str, ...]) -> None:
-    """Run the script FILE with its marked loops transformed.
+def run(program: str, module: bool, hooks: tuple[str, ...], arguments: tuple[str, ...]) -> None:
+    """Run PROGRAM with its marked loops transformed.
 
-    As `python FILE ARGS...`, except that checkpointer.grad works on the script's functions: its marked loops are
-    transformed while it loads, and so are those of the modules beside it that it imports. Nothing is written.
-    Everything behind FILE belongs to the script.
+    As `python PROGRAM ARGS...`, except that checkpointer.grad works on its functions: its marked loops are
+    transformed while it loads, and so are those of the modules beside it that it imports. PROGRAM is a script, or a
+    folder or zip file with a `__main__.py`; with -m, a module, and then its whole package is transformed. Nothing is
+    written but a cache in `__pycache__`. Everything behind PROGRAM belongs to the program.
     """
-    code = _compiled(file)
-    folder = os.path.dirname(os.path.realpath(file))
-    main = _main_module(file)
-    sys.argv = [str(file), *arguments]
-    if not sys.flags.safe_path:
-        sys.path[0] = folder
-    sys.modules["__main__"] = main
-    with ImportHook(lambda spec: _lies_in(folder, spec)).install():
-        _execute(code, main)
-
-
-def _compiled(file: Path) -> CodeType:
-    data = source.read(file)
-    with source.python_from(file):
-        return compile_file(data, os.path.abspath(file))
-
-
-def _main_module(file: Path) -> ModuleType:
-    """An empty ``__main__`` with the attributes that Python gives it for a script."""
-    main = ModuleType("__main__")
-    main.__file__ = os.path.abspath(file)
-    main.__loader__ = SourceFileLoader("__main__", main.__file__)
-    vars(main).update(__builtins__=builtins, __cached__=None, __annotations__={})
-    return main
-
-
-def _lies_in(folder: str, spec: ModuleSpec) -> bool:
-    """Whether a module was found in the script's folder by its own name; an environment kept there is not."""
-    stem = os.path.join(folder, *spec.name.split("."))
-    return spec.origin in (f"{stem}.py", os.path.join(stem, "__init__.py"))
-
-
-def _execute(code: CodeType, main: ModuleType) -> None:
-    """Run the script; an exception is reported and ends the process as Python does, but without our own frames."""
     try:
-        exec(code, vars(main))
-    except SystemExit:
+        check_patterns(hooks, "--hook")
+    except ArgumentError as error:
+        raise click.UsageError(str(error)) from error
+    sys.argv = ["-m" if module else program, *arguments]
+    if module:
+        _run(programs.module, program, os.getcwd(), (program.partition(".")[0], *hooks))
+    elif programs.holds_main(program):
+        _run(programs.folder, program, os.path.abspath(program), hooks)
+    else:
+        _run(programs.script, program, os.path.dirname(os.path.realpath(program)), hooks)
+
+
+def _run(load: Callable[[str], programs.Program], name: str, place: str, patterns: tuple[str, ...]) -> None:
+    """Run a program; what lies in ``place``, where Python looks first, and what the patterns name is transformed."""
+    if not sys.flags.safe_path:
+        sys.path[0] = place
+    elif load is programs.folder:  # Python's safe path leaves out all but this
+        sys.path.insert(0, place)
+    selection = Selection(patterns, place)
+    tell_workers(selection, os.path.abspath(name) if load is programs.script else None)
+    with ImportHook(selection).install():
+        with _reported(passing=(SystemExit, click.ClickException)):
+            program = load(name)
+        sys.argv[0] = program.argv0
+        sys.modules["__main__"] = program.main
+        with _reported():
+            exec(program.code, vars(program.main))
+
+
+@contextmanager
+def _reported(passing: tuple[type[BaseException], ...] = (SystemExit,)) -> Iterator[None]:
+    """Report an exception and end the process as Python does, but without our own frames."""
+    try:
+        yield
+    except passing:
         raise
     except BaseException as error:
-        error.__traceback__ = _from_script(error.__traceback__, code)
+        error.__traceback__ = _from_user(error.__traceback__)
         sys.excepthook(type(error), error, error.__traceback__)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
 
 
-def _from_script(traceback: TracebackType | None, code: CodeType) -> TracebackType | None:
-    """The traceback from the script's first frame on."""
+def _from_user(traceback: TracebackType | None) -> TracebackType | None:
+    """The traceback from the first frame that is neither ours nor the import system's."""
     whole = traceback
-    while traceback is not None and traceback.tb_frame.f_code is not code:
+    while traceback is not None and _is_ours(traceback.tb_frame.f_code.co_filename):
         traceback = traceback.tb_next
     return traceback or whole
+
+
+def _is_ours(filename: str) -> bool:
+    return filename in (__file__, programs.__file__) or filename.startswith("<frozen importlib")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from checkpointer.schemes.actions import Action, Advance, Discard, Record, Restore, Reverse, Snapshot
 from checkpointer.schemes.base import Schedule, Scheme
-from checkpointer.schemes.choice import Choice, choose
 from checkpointer.schemes.mixed import Mixed
 from checkpointer.schemes.sizes import parse_size
 from checkpointer.schemes.store_all import StoreAll
+
+if TYPE_CHECKING:
+    from checkpointer.schemes.choice import Choice
 
 SHARE = 4
 """Without a budget, `Auto` takes one part in so many of the memory that is available when the loop begins."""
@@ -119,6 +122,8 @@ class AutoSchedule(Schedule):
         budget = measured.available // SHARE if memory is None else memory
         assert isinstance(budget, int)
         assert isinstance(self.scheme.disk, int | None)
+        from checkpointer.schemes.choice import choose  # loads all schemes, which only now is needed
+
         self.choice = choose(measured, steps, budget, self.scheme.disk or 0)
         return self.choice.scheme
 

@@ -103,6 +103,10 @@ class Session(ABC):
         """What keeps the snapshots of each level."""
         return (type(self),)
 
+    def in_memory(self, level: int = 0) -> bool:
+        """Whether snapshots of this level stay in memory as they are saved."""
+        return False
+
     def copies(self, level: int = 0) -> bool:
         """Whether `save` on this level has copied all that a snapshot shows before it returns.
 

@@ -29,6 +29,9 @@ class MemorySession(Session):
         super().__init__()
         self._snapshots: dict[int, object] = {}
 
+    def in_memory(self, level: int = 0) -> bool:
+        return True
+
     def _save(self, key: int, snapshot: object, level: int) -> None:
         self._snapshots[key] = snapshot
 

@@ -86,6 +86,9 @@ class TieredSession(Session):
     def exact(self) -> bool:
         return all(session.exact for session in self._sessions)
 
+    def in_memory(self, level: int = 0) -> bool:
+        return self._at(level).in_memory()
+
     def copies(self, level: int = 0) -> bool:
         return self._at(level).copies()
 

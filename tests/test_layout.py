@@ -19,7 +19,9 @@ INSIDE = {"checkpointer.scipy": "checkpointer/scipy"}
 """What lies in ``checkpointer/``: a folder ``scipy`` at the top would hide SciPy from whatever runs there."""
 FOLDERS = {"checkpointer": "checkpointer", **MAPPING, **INSIDE}
 LEAVES = ("schemes", "storage", "transforms")
-OPTIONAL = ("click", "h5py", "hdf5plugin", "libcst", "matplotlib", "mpi4py", "rich", "scipy", "xxhash")
+BELOW = ("errors", "lazy")
+"""The modules that everything may import."""
+OPTIONAL = "IPython click h5py hdf5plugin libcst matplotlib mpi4py rich scipy xxhash".split()
 
 
 def python_files(folder):
@@ -103,10 +105,10 @@ def test_imports_are_absolute(package, path):
 
 
 @pytest.mark.parametrize("leaf", LEAVES)
-def test_leaves_import_nothing_of_ours_but_themselves_and_the_errors(leaf):
+def test_leaves_import_nothing_of_ours_but_themselves_and_what_lies_below_them(leaf):
     for path in python_files(leaf):
         for name, _ in imports(path):
-            allowed = is_in(name, f"checkpointer.{leaf}") or is_in(name, "checkpointer.errors")
+            allowed = any(is_in(name, f"checkpointer.{part}") for part in (leaf, *BELOW))
             assert allowed or not is_in(name, "checkpointer"), f"{path} imports {name}"
 
 
@@ -114,7 +116,22 @@ def test_only_the_hook_and_the_commands_import_the_rewriter():
     for path in python_files("checkpointer"):
         for name, _ in imports(path):
             if is_in(name, "checkpointer.transforms") or is_in(name, "libcst"):
-                assert path.name in ("compiled.py", "hook.py", "showing.py", "transform.py"), f"{path} imports {name}"
+                assert path.name in (
+                    "cells.py",
+                    "compiled.py",
+                    "decorator.py",
+                    "hook.py",
+                    "meanings.py",
+                    "showing.py",
+                ), f"{path} imports {name}"
+
+
+def test_only_one_module_imports_ipython():
+    for package, path in SOURCES:
+        for name, _ in imports(path):
+            if is_in(name, "IPython") or is_in(name, "checkpointer.notebook"):
+                assert path.name in ("__init__.py", "notebook.py"), f"{path} imports {name}"
+                assert package == "checkpointer"
 
 
 def test_the_runtime_does_not_import_the_commands():

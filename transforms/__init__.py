@@ -5,23 +5,17 @@ This folder knows neither NumPy nor the runtime; it reads and writes Python.
 
 from checkpointer.transforms.codes import TITLES as REFUSALS
 from checkpointer.transforms.codes import WARNINGS
-from checkpointer.transforms.excerpts import SWEEPS, Definition, Excerpt, definitions, excerpt
 from checkpointer.transforms.lint import Finding, lint_source
 from checkpointer.transforms.names import LoopNames
 from checkpointer.transforms.pipeline import LoopInfo, Rewritten, rewrite_source
 
 __all__ = [
     "REFUSALS",
-    "SWEEPS",
     "WARNINGS",
-    "Definition",
-    "Excerpt",
     "Finding",
     "LoopInfo",
     "LoopNames",
     "Rewritten",
-    "definitions",
-    "excerpt",
     "lint_source",
     "rewrite_source",
 ]

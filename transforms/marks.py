@@ -19,7 +19,7 @@ from checkpointer.transforms.scopes import Loop, Scopes
 from checkpointer.transforms.source import Report, Source
 
 COMMENT = re.compile(r"#\s*checkpointer\s*:\s*(?P<arguments>.*?)\s*$")
-OPTIONS = ("audit", "dump", "storage")
+OPTIONS = ("audit", "dump", "progress", "storage")
 """The keyword arguments of a mark besides the scheme."""
 BESIDE = ("BackgroundStorage", "Dump", "HDF5Storage", "Level", "MemoryStorage", "TieredStorage")
 """What a comment may name besides schemes without importing it."""

@@ -75,7 +75,13 @@ class Rewritten:
 
 
 def rewrite_source(
-    source: str, filename: str, scheme_names: Collection[str], *, version: str, line_length: int = 88
+    source: str,
+    filename: str,
+    scheme_names: Collection[str],
+    *,
+    version: str,
+    cell: bool = False,
+    line_length: int = 88,
 ) -> Rewritten:
     """Rewrite one file: marked loops become calls of the runtime, NumPy and math become their drop-ins.
 
@@ -91,6 +97,9 @@ def rewrite_source(
         The schemes that a mark comment may name without importing them.
     version : str
         The version that the header names.
+    cell : bool, optional
+        Whether the text is a cell of a notebook: ``await`` may stand outside of functions, and other cells need all that
+        it imports.
     line_length : int, optional
         The length of a line up to which a formatter joins what was written on several.
 
@@ -99,7 +108,7 @@ def rewrite_source(
     TransformError
         The file cannot be rewritten; see docs/refusals.md.
     """
-    file = read_source(source, filename)
+    file = read_source(source, filename, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if cell else 0)
     scopes = Scopes(file.tree)
     marks = find_marks(file, scopes, scheme_names, _raise)
     fence.check(file, scopes, marks, _raise)
@@ -110,20 +119,21 @@ def rewrite_source(
     origins = Origins(file.module)
 
     layout = Layout(line_length, file.module.default_indent)
-    spent = {(node.lineno, file.column(node)): gone for node, gone in undeclared.items()}
+    gone = {(node.lineno, file.column(node)): names_of for node, names_of in undeclared.items()}
     outline = Outline(
         origins,
         _base(filename),
         {plan.line: plan for plan in plans},
         _supers(file, scopes),
-        spent,
+        gone,
         runtime,
         layout,
     )
     module = outline_module(file.module, plans, outline, runtime, origins)
     conversions = _conversions(file, scopes) | _mapped(file, scopes)
+    spent = frozenset[tuple[int, int]]() if cell else _spent(file, scopes, marks)
     order = ImportOrder(origins, layout)
-    module = module.visit(Imports(origins, runtime, conversions, _spent(file, scopes, marks), order))
+    module = module.visit(Imports(origins, runtime, conversions, spent, order))
     module = add_imports(module, [*_scheme_import(marks), *_runtime_import(runtime)], order, origins)
     module = add_header(module, _header(file, plans, version), origins)
     return Rewritten(module.code, tuple(_infos(file, scopes, plans)), source_lines(module, origins), filename)

@@ -72,8 +72,8 @@ def loop_header(file: Source, loop: ast.For | ast.AsyncFor | ast.While, subject:
     return f"for {file.segment(loop.target)} in {file.segment(subject)}"
 
 
-def read_source(text: str, filename: str) -> Source:
-    """Parse a file, or refuse it with the place of the syntax error."""
+def read_source(text: str, filename: str, flags: int = 0) -> Source:
+    """Parse a file, or refuse it with the place of the syntax error; the flags are those of ``compile``."""
     lines = tuple(re.split(r"\r\n|\r|\n", text))
     _refuse_own_output(filename, lines)
     try:
@@ -81,7 +81,7 @@ def read_source(text: str, filename: str) -> Source:
             warnings.simplefilter("ignore")  # they are given when the emitted code is compiled
             tree = ast.parse(text, filename)
             # finds what the grammar alone admits: `return` outside a function, `nonlocal` without a binding
-            compile(tree, filename, "exec", dont_inherit=True)
+            compile(tree, filename, "exec", flags, dont_inherit=True)
     except SyntaxError as error:
         raise _syntax_error(filename, lines, error) from None
     except ValueError as error:

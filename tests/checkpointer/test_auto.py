@@ -155,6 +155,10 @@ def messages(caplog, level=logging.INFO):
     ]
 
 
+def choices(caplog, level=logging.INFO):
+    return [message for message in messages(caplog, level) if ": chose " in message]
+
+
 def test_the_log_says_what_was_chosen_and_what_it_took(program, caplog):
     caplog.set_level(logging.DEBUG, "checkpointer")
     grad(program.rewritten.aliases)(INPUTS[0], 30, Auto("1 GB"))
@@ -168,7 +172,9 @@ def test_the_log_says_what_was_chosen_and_what_it_took(program, caplog):
         rf"chose {everything_fits} times on average, predicted [\d.e+]+ m?s: a snapshot takes ", chosen
     )
     assert re.fullmatch(
-        rf"{program.path.name}:{line}: 30 steps took [\d.e+]+ m?s, predicted .* \(\d+%\), the trial .*", took
+        rf"{program.path.name}:{line}: 30 steps took [\d.e+]+ m?s, predicted .* \(\d+%\), the trial .* m?s; "
+        r"\d+ plain steps and 30 reversed \(each run [\d.]+ times on average\) under \w+\(.*=29\) by Auto, .* held",
+        took,
     )
 
 
@@ -176,15 +182,9 @@ def test_a_loop_that_chooses_the_same_again_says_so_quietly(program, caplog):
     caplog.set_level(logging.DEBUG, "checkpointer")
     for _ in range(3):
         grad(program.rewritten.until)(INPUTS[0], 30, Auto("1 GB"))
-    assert len(messages(caplog)) == 2
-    assert len(messages(caplog, logging.DEBUG)) == 4
+    assert len(choices(caplog)) == 1
+    assert len(choices(caplog, logging.DEBUG)) == 2
     assert "for a loop of unknown length" in messages(caplog)[0]
-
-
-def test_other_schemes_log_nothing(program, caplog):
-    caplog.set_level(logging.DEBUG, "checkpointer")
-    grad(program.rewritten.aliases)(INPUTS[0], 30, Revolve(3))
-    assert messages(caplog) == messages(caplog, logging.DEBUG) == []
 
 
 def test_a_budget_that_holds_nothing_is_refused_with_what_it_takes(program):

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from click.testing import CliRunner
 
-from checkpointer import MemoryStorage, install_import_hook, value_and_grad
+from checkpointer import MemoryStorage, install_import_hook, last_run, value_and_grad
 from checkpointer.cli.main import cli
 from checkpointer.transforms import lint_source
 
@@ -83,3 +84,40 @@ def test_the_adjoint_that_is_read(tmp_path, monkeypatch):
     shown = CliRunner().invoke(cli, ["show", "heat.py"]).output
     assert shown.partition("\n")[2] == adjoint.partition("\n")[2]  # the first line names a version
     assert CliRunner().invoke(cli, ["show", "heat.py", "--report"]).output == report
+
+
+def test_the_examples_of_runs(tmp_path, monkeypatch, capsys):
+    """The summary, the line of the log and the bars, but for the times."""
+    page = (DOCS / "runs.md").read_text("utf-8")
+    program, several = examples("runs.md")
+    summary, bars, logged = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    assert lint_source(program, "heat.py", []) == ()
+    (tmp_path / "heat.py").write_text(program)
+    finished = subprocess.run(
+        [sys.executable, "-m", "checkpointer", "run", "heat.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "CHECKPOINTER_LOG": "info"},
+    )
+    assert without_times(finished.stdout) == without_times(summary)
+    forward, reverse, line = finished.stderr.splitlines()
+    assert without_times(line) == without_times(logged.rstrip())
+    shown, on_the_way = bars.splitlines()
+    assert re.search(r"[\d/]+ steps", shown)[0] == re.search(r"[\d/]+ steps", forward)[0]
+    assert re.search(r"/\d+ recomputed", on_the_way)[0] == re.search(r"/\d+ recomputed", reverse)[0]
+    monkeypatch.syspath_prepend(tmp_path)
+    with install_import_hook("heat"):
+        names = vars(importlib.import_module("heat"))
+    del sys.modules["heat"]
+    capsys.readouterr()
+    exec(several, names)
+    assert capsys.readouterr().out.startswith("3 calls, the first of final_energy: forward ")
+    assert last_run().loops[0].cost.steps == 50
+
+
+def without_times(text):
+    """With one number and unit for every time, and one space for several."""
+    times = re.sub(r"[\d.]+(e\+\d+)? (s|ms|µs)\b", "1 s", re.sub(r"\d\d:\d\d:\d\d", "12:00:00", text))
+    return re.sub(r" +", " ", times)

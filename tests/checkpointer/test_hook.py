@@ -20,7 +20,7 @@ from checkpointer import (
     value_and_grad,
 )
 from checkpointer.compiled import compile_file
-from checkpointer.hook import TransformingLoader
+from checkpointer.loaders import TransformingLoader
 
 DECAY = '''\
 """Decay."""

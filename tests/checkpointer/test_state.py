@@ -1,5 +1,6 @@
 """What belongs to the state of a loop, how it is snapshotted and restored, and what is refused."""
 
+import builtins
 import collections
 import functools
 import random
@@ -114,6 +115,16 @@ def test_a_snapshot_brings_everything_back_in_place():
     assert solver.nested[0]["k"] is nested
     assert partial is solver.u
     assert np.shares_memory(solver.view, solver.u)
+
+
+def test_the_builtins_in_a_namespace_are_not_state():
+    """A snapshot that is restored empties a dict first; without builtins that is the end of everything."""
+    namespace = {}
+    exec("u = 1.0", namespace)
+    survey = State([lambda: namespace], []).survey()
+    assert "namespace['u']" in {leaf.name for leaf in survey.leaves}
+    assert vars(builtins) is namespace["__builtins__"]
+    assert vars(builtins) not in [getattr(container, "owner", None) for container in survey.containers]
 
 
 def test_names_are_those_of_the_program():

@@ -13,22 +13,19 @@ import __future__
 import ast
 import functools
 import inspect
-import re
-import sys
 import tokenize
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType
 from typing import Any, TypeVar, cast
 
 from checkpointer.errors import ArgumentError, TransformError
+from checkpointer.meanings import REST, imports_of, names_in
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_REST = "__globals__"  # the pretended module from which the function's other global names are imported
 _FACTORY = "checkpointer_factory"
 _TARGET = "checkpointer_target"
-_NAME = re.compile(r"[^\W\d]\w*")
 _FUTURE = functools.reduce(
     int.__or__, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 )
@@ -121,8 +118,9 @@ def _transformed(function: FunctionType) -> Any:
         rewritten = compiled.rewrite(alone.text, code.co_filename)
     except TransformError as error:
         raise error.with_traceback(None) from None  # the rewriter's own frames say nothing to the user
-    made, decorators = _factory(compiled.users_tree(rewritten, alone.text), alone, function)()
-    made.__code__ = made.__code__.replace(co_name=code.co_name, co_qualname=code.co_qualname)
+    tree = compiled.users_tree(rewritten, alone.text)
+    compiled.begin_at_def(tree, alone.text)
+    made, decorators = _factory(tree, alone, function)()
     functools.update_wrapper(made, function)
     del made.__wrapped__
     made.__defaults__ = function.__defaults__
@@ -165,14 +163,16 @@ class StandAlone:
 def stand_alone(function: FunctionType) -> StandAlone:
     """The file that the rewriter is given in place of the function's own."""
     lines, first = _source_of(function)
-    names = set(_NAME.findall("\n".join(lines)))
-    imports, others = _imports(_values(function, names))
+    names = names_in("\n".join(lines))
+    meant = imports_of(_values(function, names))
     indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
     nesting = _nesting(function.__code__.co_qualname)[-len(indent) :] if indent else ()
     known = {"__class__"} if any(nest.is_class for nest in nesting) else set()
     # the closure of a function that is transformed already also holds what the rewriter put in
     free = tuple(
-        name for name in function.__code__.co_freevars if name in names - known and name not in imports
+        name
+        for name in function.__code__.co_freevars
+        if name in names and name not in meant.special and name not in known
     )
     heads = [indent[:depth] + head for depth, head in enumerate(_heads(nesting, free))]
     if indent and not heads:
@@ -182,9 +182,8 @@ def stand_alone(function: FunctionType) -> StandAlone:
     for decorator in node.decorator_list:
         for line in range(decorator.lineno, node.lineno):
             lines[line - len(above) - 1] = ""
-    others = [name for name in others if name not in free]
-    rest = [f"from {_REST} import {', '.join(others)}"] if others else []
-    return StandAlone("\n".join([*above, *lines, *imports.values(), *rest, ""]), nesting, free)
+    imports = meant.lines(without=free)
+    return StandAlone("\n".join([*above, *lines, *imports, ""]), nesting, free)
 
 
 def _source_of(function: FunctionType) -> tuple[list[str], int]:
@@ -277,34 +276,6 @@ def _values(function: FunctionType, names: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def _imports(values: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
-    """Imports that tell the rewriter what names mean, and the names that mean nothing special to it."""
-    imports = {name: _import_of(name, value) for name, value in values.items()}
-    return (
-        {name: line for name, line in imports.items() if line},
-        [name for name, line in imports.items() if not line],
-    )
-
-
-def _import_of(name: str, value: object) -> str:
-    """The import that binds a name to the mark, or to something that has a drop-in; empty for all else."""
-    from checkpointer.transforms.dropins import DROP_IN
-
-    if isinstance(value, ModuleType):
-        known = value.__name__ in DROP_IN or value.__name__ == "checkpointer"
-        return f"import {value.__name__} as {name}" if known else ""
-    if isinstance(value, FunctionType) and value is getattr(
-        sys.modules["checkpointer"], "checkpointed", None
-    ):
-        return f"from checkpointer import checkpointed as {name}"
-    if type(value).__module__ in ("builtins", "numpy") and callable(value):
-        own_name = getattr(value, "__name__", "")
-        for module in DROP_IN:
-            if module in sys.modules and getattr(sys.modules[module], own_name, None) is value:
-                return f"from {module} import {own_name} as {name}"
-    return ""
-
-
 # What is made of what the rewriter emits
 
 
@@ -313,7 +284,7 @@ def _factory(tree: ast.Module, alone: StandAlone, function: FunctionType) -> Fun
     code = function.__code__
     body: list[ast.stmt] = []
     for node in _level(tree.body, alone.nesting):
-        if not (isinstance(node, ast.ImportFrom) and node.module == _REST):
+        if not (isinstance(node, ast.ImportFrom) and node.module == REST):
             body.append(node)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == code.co_name:
             last = _bare(node)
@@ -330,6 +301,7 @@ def _factory(tree: ast.Module, alone: StandAlone, function: FunctionType) -> Fun
     ast.fix_missing_locations(around)
     flags = code.co_flags & _FUTURE
     compiled = _named(compile(around, code.co_filename, "exec", flags=flags, dont_inherit=True), _FACTORY)
+    compiled = _qualified(compiled, code)
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
     closure = tuple(cells[name] for name in compiled.co_freevars)
     return FunctionType(compiled, function.__globals__, closure=closure)
@@ -365,3 +337,15 @@ def _named(code: CodeType, name: str) -> CodeType:
         if isinstance(constant, CodeType):
             return constant if constant.co_name == name else _named(constant, name)
     raise LookupError(name)
+
+
+def _qualified(code: CodeType, users: CodeType) -> CodeType:
+    """The code with the names that all code in it would have in the user's file."""
+    name = code.co_qualname.rpartition(f"{_FACTORY}.<locals>.")[2]
+    if name.startswith(_TARGET):
+        name = users.co_qualname + name.removeprefix(_TARGET)
+    constants = [
+        _qualified(value, users) if isinstance(value, CodeType) else value for value in code.co_consts
+    ]
+    own = users.co_name if code.co_name == _TARGET else code.co_name
+    return code.replace(co_name=own, co_qualname=name, co_consts=tuple(constants))

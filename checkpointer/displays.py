@@ -1,0 +1,138 @@
+"""Where a progress bar is shown: in a terminal, in a notebook, or as a line now and then in a log file."""
+
+from __future__ import annotations
+
+import html
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
+
+from checkpointer.replay import original_of
+
+if TYPE_CHECKING:
+    from checkpointer.progress_bar import Moment
+
+_PART = 10
+"""A file gets a line for one part in so many of what is to be done, ..."""
+_PAUSE = 10.0
+"""... and waits so many seconds for it."""
+
+
+class Display(ABC):
+    """One bar, from its beginning to its end."""
+
+    @abstractmethod
+    def begin(self, moment: Moment) -> None:
+        """Show it for the first time."""
+
+    @abstractmethod
+    def show(self, moment: Moment) -> None:
+        """Show how far it has come."""
+
+    @abstractmethod
+    def end(self, moment: Moment, *, finished: bool) -> None:
+        """Show it for the last time, and leave everything in order; ``finished`` unless an exception has ended it."""
+
+
+def display_for(title: str) -> Display:
+    """A bar where standard error goes to."""
+    stream: TextIO = original_of(sys.stderr)
+    console = Console(file=stream, markup=False, emoji=False, highlight=False)
+    if console.is_jupyter:
+        return NotebookDisplay(title)
+    return TerminalDisplay(title, console) if console.is_interactive else LineDisplay(title, stream)
+
+
+class TerminalDisplay(Display):
+    """A bar at the bottom of a terminal; what the program prints meanwhile appears above it."""
+
+    def __init__(self, title: str, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=5)),
+            TextColumn("{task.fields[words]}", markup=False, table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=console,
+            auto_refresh=False,
+            expand=True,
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
+        )
+        self._title = title
+
+    def begin(self, moment: Moment) -> None:
+        self._task = self._progress.add_task(self._title, total=moment.total, words=moment.words)
+        self._progress.start()
+
+    def show(self, moment: Moment) -> None:
+        self._progress.update(
+            self._task, completed=moment.done, total=moment.total, words=moment.words, refresh=True
+        )
+
+    def end(self, moment: Moment, *, finished: bool) -> None:
+        try:
+            self.show(moment)
+            if finished:  # also before it has come to its end: a loop may be left by a break
+                self._progress.update(self._task, total=moment.done, refresh=True)
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()  # a line that has no end yet
+        finally:
+            self._progress.stop()
+
+
+class LineDisplay(Display):
+    """Lines in a file, few of them."""
+
+    def __init__(self, title: str, stream: TextIO) -> None:
+        self._title = title
+        self._stream = stream
+
+    def begin(self, moment: Moment) -> None:
+        self._start = self._last = perf_counter()
+        self._done = moment.done
+
+    def show(self, moment: Moment) -> None:
+        now = perf_counter()
+        part = 0 if moment.total is None else moment.total / _PART
+        if now - self._last >= _PAUSE and moment.done - self._done >= part:
+            self._write(moment, now)
+
+    def end(self, moment: Moment, *, finished: bool) -> None:
+        self._write(moment, perf_counter())
+
+    def _write(self, moment: Moment, now: float) -> None:
+        self._last, self._done = now, moment.done
+        print(f"{self._title}: {moment.words} in {now - self._start:.1f} s", file=self._stream, flush=True)
+
+
+class NotebookDisplay(Display):
+    """A bar below the cell."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+
+    def begin(self, moment: Moment) -> None:
+        from IPython.display import display
+
+        self._start = perf_counter()
+        self._handle = display(self._shown(moment), raw=True, display_id=True)
+
+    def show(self, moment: Moment) -> None:
+        self._handle.update(self._shown(moment), raw=True)
+
+    def end(self, moment: Moment, *, finished: bool) -> None:
+        self.show(replace(moment, total=moment.done) if finished else moment)
+
+    def _shown(self, moment: Moment) -> dict[str, Any]:
+        text = f"{self._title}: {moment.words} in {perf_counter() - self._start:.1f} s"
+        extent = "" if moment.total is None else f' value="{moment.done}" max="{max(moment.total, 1)}"'
+        return {
+            "text/plain": text,
+            "text/html": f"<div><progress{extent}></progress> {html.escape(text)}</div>",
+        }
