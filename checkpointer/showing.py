@@ -140,7 +140,7 @@ def _function(function: FunctionType) -> tuple[Rewritten, Definition]:
     rewritten = _rewritten(code.co_filename, function.__globals__)
     definition = _at(rewritten, line, code.co_name)
     if definition is None or not holds(rewritten, definition):
-        alone = compiled.rewrite(stand_alone(function).text, code.co_filename)
+        alone = compiled.rewrite(stand_alone(function).text, code.co_filename, line_length=88)
         if alone.loops or not rewritten.loops:
             rewritten, definition = alone, _at(alone, line, code.co_name)
     assert definition is not None
@@ -173,7 +173,7 @@ def _rewritten(filename: str, namespace: dict[str, Any]) -> Rewritten:
     """What the rewriter makes of a file, or of the cell of a notebook that goes by its name."""
     from checkpointer import compiled  # imports libcst
 
-    return compiled.rewrite("".join(_lines(filename, namespace)), filename)
+    return compiled.rewrite("".join(_lines(filename, namespace)), filename, line_length=88)
 
 
 def _lines(filename: str, namespace: dict[str, Any]) -> list[str]:

@@ -63,7 +63,7 @@ def rewritten(path: Path) -> Rewritten:
     data = read(path)
     with python_from(path):
         ast.parse(data, str(path))  # for Python's own words about what is not Python
-        result = rewrite(importlib.util.decode_source(data), str(path))
+        result = rewrite(importlib.util.decode_source(data), str(path), line_length=88)
     if not result.loops:
         raise click.ClickException(
             f"no loop is marked in {path}: write `for ... in checkpointed(ITERABLE, Revolve(snapshots=8)):`, or"

@@ -47,7 +47,7 @@ class ImportOrder:
         result: list[Any] = []
         for is_run, statements in groupby(body, is_import):
             run = list(statements)
-            touched = is_run and any(self.is_made(line) for line in run)
+            touched = is_run and self.layout.width and any(self.is_made(line) for line in run)
             result += self.run_in_order(run, depth) if touched else run
         return result
 
@@ -57,6 +57,8 @@ class ImportOrder:
 
     def run_in_order(self, run: Sequence[_Line], depth: int, extra: Sequence[_Line] = ()) -> list[_Line]:
         """Imports without another statement between them, and further ones that are put in."""
+        if self.layout.width is None:
+            return [*run, *extra]
         first = run[0].leading_lines if run else []
         opening = first[: len(first) - len(without_leading_blanks(first))]
         kept = [self.spaced(line, []) if line is run[0] else line for line in _without_repetitions(run)]

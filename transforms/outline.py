@@ -369,7 +369,9 @@ class Outline(Tracked):
         for keyword, names in (("global", plan.names.globals), ("nonlocal", plan.names.nonlocals)):
             if names:
                 opening.append(statement(f"{keyword} {', '.join(names)}"))
-        block = _without_pass(as_block(loop.body))
+        block = as_block(loop.body)
+        if self.layout.width is not None:
+            block = _without_pass(block)
         parameters = [cst.Param(cst.Name(parameter))] if parameter else []
         return cst.FunctionDef(
             name=cst.Name(plan.step),

@@ -81,7 +81,7 @@ def rewrite_source(
     *,
     version: str,
     cell: bool = False,
-    line_length: int = 88,
+    line_length: int | None = 88,
 ) -> Rewritten:
     """Rewrite one file: marked loops become calls of the runtime, NumPy and math become their drop-ins.
 
@@ -100,8 +100,9 @@ def rewrite_source(
     cell : bool, optional
         Whether the text is a cell of a notebook: ``await`` may stand outside of functions, and other cells need all that
         it imports.
-    line_length : int, optional
-        The length of a line up to which a formatter joins what was written on several.
+    line_length : int or None, optional
+        The length of a line up to which a formatter joins what was written on several. None for what will be run and
+        not read: every import stays where it is, for the sake of what counts lines.
 
     Raises
     ------

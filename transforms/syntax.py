@@ -13,13 +13,15 @@ import libcst as cst
 class Layout:
     """How the user's file is laid out."""
 
-    width: int
-    """The length of a line up to which a formatter leaves it alone."""
+    width: int | None
+    """The length of a line up to which a formatter leaves it alone; None if nobody will read what is emitted."""
     indent: str
     """One level of indentation."""
 
     def fits(self, line: Any, depth: int) -> bool:
         """Whether a statement of one line, or the first line of another, is short enough at this depth."""
+        if self.width is None:
+            return True
         code = cst.Module([]).code_for_node(line.with_changes(leading_lines=[]))
         return depth * len(self.indent.expandtabs(4)) + len(code.partition("\n")[0]) <= self.width
 
