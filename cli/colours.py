@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from typing import IO, Any
 
+VARIABLES = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR")
+"""What is looked at, besides ``TERM``."""
+
 
 def wanted() -> bool | None:
     """What the environment says; None if colours are for terminals, and for nothing else.

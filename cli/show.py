@@ -10,14 +10,15 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from checkpointer.cli import colours, names, source
+from checkpointer.cli import colours, source, writing
 from checkpointer.errors import ArgumentError
-from checkpointer.schemes import SCHEMES
-from checkpointer.transforms.excerpts import SWEEPS, Excerpt, excerpt, find, loops_in
-from checkpointer.transforms.roles import report_source
+
+if TYPE_CHECKING:
+    from checkpointer.transforms.excerpts import Excerpt
 
 _EXAMPLES = """\b
 Examples:
@@ -37,7 +38,7 @@ gives the options of less. In a pipe or a file it is what `checkpointer rewrite 
 @click.option("--loop", type=int, metavar="N", help="Only the loop that has this number in the header.")
 @click.option(
     "--sweep",
-    type=click.Choice(SWEEPS),
+    type=click.Choice(("step", "forward", "reverse")),
     help="Only the function for one iteration, or the sweep that runs the loop forward or back.",
 )
 @click.option(
@@ -62,6 +63,12 @@ def show(
     It is what `checkpointer rewrite FILE` writes: the user's code with each marked loop's body as a step function,
     and beside it the sweeps that run the loop forward and backward. FUNCTION may have dots: `heat.py:Model.run`.
     """
+    from checkpointer.transforms.excerpts import (  # and libcst, which help does without
+        excerpt,
+        find,
+        loops_in,
+    )
+
     if as_json and not report:
         raise click.UsageError("--json is for the report; write --report --json")
     if report and sweep is not None:
@@ -78,7 +85,7 @@ def show(
     except ArgumentError as error:
         raise click.UsageError(str(error)) from error
     if not sys.stdout.isatty() and not coloured:
-        click.echo(chosen.code, nl=False)
+        click.echo(writing.encoded(chosen.code, source.read(path)), nl=False)
         return
     listing = _listing(chosen, coloured=coloured)
     if pager and sys.stdout.isatty():
@@ -91,6 +98,10 @@ def show(
 
 
 def _report(path: Path, numbers: Sequence[int], *, as_json: bool, coloured: bool) -> None:
+    from checkpointer.cli import names
+    from checkpointer.schemes import SCHEMES
+    from checkpointer.transforms.roles import report_source
+
     text = importlib.util.decode_source(source.read(path))
     every = report_source(text, str(path), SCHEMES)
     reports = [report for report in every if report.number in numbers]
