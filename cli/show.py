@@ -24,8 +24,8 @@ _EXAMPLES = """\b
 Examples:
   checkpointer show heat.py
   checkpointer show heat.py:simulate
-  checkpointer show ocean/model.py:Model.run --sweep reverse
-  checkpointer show heat.py --loop 2 > loop.py
+  checkpointer show ocean/model.py --sweep reverse
+  checkpointer show heat.py --loop 1
   checkpointer show heat.py --report
 
 On a terminal the code is coloured, has the lines of FILE beside it, and is shown in the pager that PAGER names; LESS
