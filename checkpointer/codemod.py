@@ -54,7 +54,7 @@ class AdjointCommand(CodemodCommand):
         if "checkpointer" not in source and not self.drop_ins:
             return tree
         try:
-            rewritten = rewrite(source, self.context.filename or "<stdin>")
+            rewritten = rewrite(source, self.context.filename or "<stdin>", line_length=88)
         except TransformError as error:
             raise SkipFile(str(error)) from error
         if not rewritten.loops and not self.drop_ins:

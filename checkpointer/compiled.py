@@ -23,15 +23,17 @@ from checkpointer.transforms import Rewritten, rewrite_source
 from checkpointer.version import VERSION
 
 
-def rewrite(source: str, filename: str, *, cell: bool = False) -> Rewritten:
+def rewrite(source: str, filename: str, *, cell: bool = False, line_length: int | None = None) -> Rewritten:
     """The source as the rewriter emits it, with the schemes and the version of this installation.
+
+    The line length is for what will be read.
 
     Raises
     ------
     TransformError
         If a marked loop cannot be rewritten.
     """
-    return rewrite_source(source, filename, SCHEMES, version=VERSION, cell=cell)
+    return rewrite_source(source, filename, SCHEMES, version=VERSION, cell=cell, line_length=line_length)
 
 
 def compile_file(data: bytes, filename: str) -> CodeType:

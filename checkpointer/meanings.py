@@ -48,7 +48,7 @@ def imports_of(values: Mapping[str, object]) -> Meanings:
 
 def _import_of(name: str, value: object) -> str:
     """The import that binds a name to the mark, or to something that has a drop-in; empty for all else."""
-    from checkpointer.transforms.imports import DROP_IN, NAMES_OF  # imports libcst
+    from checkpointer.transforms.dropins import DROP_IN, NAMES_OF  # with its package, libcst
 
     if isinstance(value, ModuleType):
         known = value.__name__ in DROP_IN or value.__name__ == "checkpointer"

@@ -91,7 +91,7 @@ def rewrite_data(data: bytes, name: str) -> Rewritten:
 
     with python_from(name):
         ast.parse(data, name)  # for Python's own words about what is not Python
-        return rewrite(importlib.util.decode_source(data), name)
+        return rewrite(importlib.util.decode_source(data), name, line_length=88)
 
 
 def reason(error: OSError) -> str:

@@ -123,6 +123,7 @@ def test_only_the_hook_the_codemod_and_the_commands_import_the_rewriter():
                     "decorator.py",
                     "hook.py",
                     "meanings.py",
+                    "showing.py",
                     "stepping.py",
                 ), f"{path} imports {name}"
 

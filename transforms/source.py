@@ -66,6 +66,13 @@ def characters(lines: tuple[str, ...], node: ast.AST) -> int:
     return len(text.encode()[:offset].decode(errors="ignore"))
 
 
+def loop_header(file: Source, loop: ast.For | ast.AsyncFor | ast.While, subject: ast.expr) -> str:
+    """The header of a loop without its mark: `for step in range(steps)`."""
+    if isinstance(loop, ast.While):
+        return f"while {file.segment(subject)}"
+    return f"for {file.segment(loop.target)} in {file.segment(subject)}"
+
+
 def read_source(text: str, filename: str, flags: int = 0) -> Source:
     """Parse a file, or refuse it with the place of the syntax error; the flags are those of ``compile``."""
     lines = tuple(re.split(r"\r\n|\r|\n", text))

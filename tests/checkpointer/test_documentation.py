@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from click.testing import CliRunner
 
 from checkpointer import MemoryStorage, install_import_hook, last_run, value_and_grad
+from checkpointer.cli.main import cli
 from checkpointer.transforms import lint_source
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -72,6 +74,16 @@ def test_the_example_of_the_background(load):
     again, same = value_and_grad(program.simulate)(u, 40)
     assert value == again
     assert np.array_equal(gradient, same)
+
+
+def test_the_adjoint_that_is_read(tmp_path, monkeypatch):
+    source, adjoint = examples("reading.md")
+    (report,) = re.findall(r"```text\n(.*?)```", (DOCS / "reading.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "heat.py").write_text(source, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    shown = CliRunner().invoke(cli, ["show", "heat.py"]).output
+    assert shown.partition("\n")[2] == adjoint.partition("\n")[2]  # the first line names a version
+    assert CliRunner().invoke(cli, ["show", "heat.py", "--report"]).output == report
 
 
 def test_the_examples_of_runs(tmp_path, monkeypatch, capsys):
