@@ -139,7 +139,7 @@ def seconds(folder, name, way):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lines", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=15, help="imports of each kind")
+    parser.add_argument("--rounds", type=int, default=11, help="imports of each kind")
     asked = parser.parse_args()
     print("marked loops   lines   first import   plain, again   hooked, again   ratio")
     with tempfile.TemporaryDirectory() as folder:
@@ -148,6 +148,7 @@ def main():
             source = text(marked, asked.lines)
             Path(folder, f"{name}.py").write_text(source)
             first = {way: seconds(folder, name, way) for way in WAYS}["hooked"]
+            seconds(folder, name, "hooked")  # reads a file once more that had just been written
             times = {way: [] for way in WAYS}
             for number in range(asked.rounds):
                 for way in WAYS if number % 2 else reversed(WAYS):
