@@ -13,6 +13,7 @@ from checkpointer import trees
 from checkpointer.boxes import is_traced
 from checkpointer.differentiation import vjp
 from checkpointer.errors import ArgumentError
+from checkpointer.tracebacks import trim
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,9 +27,13 @@ def differentiable(function: F) -> F:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         function = call.__wrapped__  # type: ignore[attr-defined]  # which IPython's %autoreload replaces
-        if any(type(arg) in Box.types and not is_traced(arg) for arg in (*args, *kwargs.values())):
-            return _through_autograd(function, args, kwargs)
-        return function(*args, **kwargs)
+        try:
+            if any(type(arg) in Box.types and not is_traced(arg) for arg in (*args, *kwargs.values())):
+                return _through_autograd(function, args, kwargs)
+            return function(*args, **kwargs)
+        except BaseException as error:
+            trim(error)
+            raise
 
     return _wrapping(call, function)
 

@@ -9,12 +9,12 @@ a loop inside another one.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from checkpointer import logs as _logs  # noqa: F401  sets the logger up
+from checkpointer.places import loop_at
 from checkpointer.schemes import AutoSchedule
 from checkpointer.schemes.sizes import show_size
 
@@ -87,8 +87,7 @@ def _level(loop: Loop, schedule: AutoSchedule) -> int:
 
 def place_of(step: Callable[..., Any]) -> str:
     """The file and line of a loop, given its step."""
-    code = step.__code__
-    return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}"
+    return loop_at(step)
 
 
 def _sentence(choice: Choice, measured: Measurement) -> str:

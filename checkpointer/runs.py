@@ -132,12 +132,14 @@ class Run:
 
 def begin(name: str) -> Run:
     """A call is about to be differentiated in this thread."""
-    run = Run(name, report=_here.reports > 0 or os.environ.get("CHECKPOINTER_REPORT", "") not in ("", "0"))
+    watchers = [*_everywhere, *_here.watchers]
+    asked = os.environ.get("CHECKPOINTER_REPORT", "") not in ("", "0")
+    run = Run(name, report=asked or any(watcher.report for watcher in watchers))
     if _here.last is not None:  # times of single actions are kept for the latest call only
         for loop in _here.last.loops.values():
             loop.timeline = None
-    for runs in _here.watchers:
-        runs.append(run)
+    for watcher in watchers:
+        watcher.runs.append(run)
     return run
 
 
@@ -200,7 +202,7 @@ def last_run() -> RunSummary | None:
 
 
 @contextmanager
-def watching(*, report: bool = False) -> Iterator[Runs]:
+def watching(*, report: bool = False, all_threads: bool = False) -> Iterator[Runs]:
     """Gather what all differentiated calls of this thread do in the ``with`` block.
 
     Parameters
@@ -208,6 +210,8 @@ def watching(*, report: bool = False) -> Iterator[Runs]:
     report : bool
         Whether to look at the snapshots as well, for `RunSummary.report`: each one takes another walk of the state, and a
         pass over its arrays. The environment variable ``CHECKPOINTER_REPORT=1`` does it for all calls.
+    all_threads : bool
+        Whether to gather the calls of other threads as well.
 
     Yields
     ------
@@ -223,20 +227,28 @@ def watching(*, report: bool = False) -> Iterator[Runs]:
     >>> len(runs)
     2
     """
-    runs: list[Run] = []
-    _here.watchers = (*_here.watchers, runs)
-    _here.reports += report
+    watcher = Watcher(report)
+    where = _everywhere if all_threads else _here.watchers
+    where.append(watcher)
     try:
-        yield Runs(runs)
+        yield Runs(watcher.runs)
     finally:
-        _here.watchers = tuple(other for other in _here.watchers if other is not runs)
-        _here.reports -= report
+        where.remove(watcher)
+
+
+class Watcher:
+    """The calls that somebody watches, and whether their snapshots are looked at."""
+
+    def __init__(self, report: bool) -> None:
+        self.runs: list[Run] = []
+        self.report = report
 
 
 class _Here(threading.local):
-    last: Run | None = None
-    watchers: tuple[list[Run], ...] = ()
-    reports: int = 0
+    def __init__(self) -> None:
+        self.last: Run | None = None
+        self.watchers: list[Watcher] = []
 
 
 _here = _Here()
+_everywhere: list[Watcher] = []

@@ -17,7 +17,9 @@ from checkpointer.schemes import Action, Advance, Cost, Discard, Record, Restore
 if TYPE_CHECKING:
     from checkpointer.blocks import Block
     from checkpointer.inventory import Inventory
+    from checkpointer.loop import Loop
     from checkpointer.runs import LoopRuns, Run
+    from checkpointer.snapshots import Snapshot as StateSnapshot
 
 _log = logging.getLogger("checkpointer")
 
@@ -274,8 +276,9 @@ class Work(Counts):
             self.first += 1
         finally:
             self.trying = False
-            self._aside = perf_counter() - start
-            self.seconds["trial"] += self._aside
+            spent = perf_counter() - start
+            self._aside += spent
+            self.seconds["trial"] += spent
             if self._run is not None:
                 self._run.paused -= 1
 
@@ -304,6 +307,13 @@ class Work(Counts):
         else:
             self._ledger.add(slot, blocks)
             self.memory = max(self.memory, self._ledger.peak)
+
+    def look(self, loop: Loop, snapshot: StateSnapshot, in_memory: bool) -> None:
+        """Let the inventory look at a snapshot, if there is one; the time that it takes is not the loop's."""
+        if self.inventory is not None and not self.trying:
+            start = perf_counter()
+            self.inventory.note(loop, snapshot, in_memory)
+            self._aside += perf_counter() - start
 
     def loaded(self, slot: int, size: int) -> None:
         """A snapshot was restored, for which so many bytes were read from a storage outside of memory."""
