@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from checkpointer.errors import CheckpointerError
+from checkpointer.places import place_of
 from checkpointer.replay import replaying
-from checkpointer.reports import place_of
 from checkpointer.schemes import AutoSchedule, Mixed, Scheme, simulate
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
 from checkpointer.notes import note_plain_step
+from checkpointer.places import place_of
 from checkpointer.refusals import noted
-from checkpointer.reports import place_of, scheme_text
+from checkpointer.reports import scheme_text
 from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
 from checkpointer.sessions import opened
 from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
