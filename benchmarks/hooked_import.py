@@ -97,12 +97,13 @@ def simulate{n}(u, nu, steps, forcing=None):
     return total + limited{n}(u)
 '''
 PROGRAM = """
-import importlib, math, sys, time
+import gc, importlib, math, sys, time
 import numpy, checkpointer.math, checkpointer.numpy, checkpointer.runtime
 from checkpointer import Revolve, checkpointed, install_import_hook
 name = sys.argv[1]
 if sys.argv[2] == "hooked":
     install_import_hook(name)
+gc.collect()  # or a collection falls into the import of one and not of the other
 start = time.process_time()
 module = importlib.import_module(name)
 print(time.process_time() - start)
@@ -139,7 +140,7 @@ def seconds(folder, name, way):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lines", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=15, help="imports of each kind")
+    parser.add_argument("--rounds", type=int, default=11, help="imports of each kind")
     asked = parser.parse_args()
     print("marked loops   lines   first import   plain, again   hooked, again   ratio")
     with tempfile.TemporaryDirectory() as folder:
@@ -148,6 +149,7 @@ def main():
             source = text(marked, asked.lines)
             Path(folder, f"{name}.py").write_text(source)
             first = {way: seconds(folder, name, way) for way in WAYS}["hooked"]
+            seconds(folder, name, "hooked")  # reads a file once more that had just been written
             times = {way: [] for way in WAYS}
             for number in range(asked.rounds):
                 for way in WAYS if number % 2 else reversed(WAYS):
