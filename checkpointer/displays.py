@@ -121,7 +121,7 @@ class NotebookDisplay(Display):
         from IPython.display import display
 
         self._start = perf_counter()
-        self._handle = display(self._shown(moment), raw=True, display_id=True)
+        self._handle = display(self._shown(moment), raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
     def show(self, moment: Moment) -> None:
         self._handle.update(self._shown(moment), raw=True)

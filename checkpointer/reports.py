@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import sys
 from collections.abc import Callable
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -86,9 +88,14 @@ def _level(loop: Loop, schedule: AutoSchedule) -> int:
 
 
 def place_of(step: Callable[..., Any]) -> str:
-    """The file and line of a loop, given its step."""
+    """The file and line of a loop, given its step; in a notebook the cell, as IPython calls it."""
     code = step.__code__
-    return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}"
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    cell = None if shell is None else shell.compile.format_code_name(code.co_filename)
+    name = os.path.basename(code.co_filename) if cell is None else " ".join(cell)
+    # the rewriter's docstring names the line; where IPython is to show it, the code begins at the `def` around the loop
+    line = re.search(r":(\d+)\.$", step.__doc__ or "")
+    return f"{name}:{line[1] if line else code.co_firstlineno}"
 
 
 def _sentence(choice: Choice, measured: Measurement) -> str:

@@ -13,7 +13,7 @@ from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
 from checkpointer.refusals import noted
-from checkpointer.reports import place_of, scheme_text
+from checkpointer.reports import scheme_text
 from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
 from checkpointer.sessions import opened
 from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
@@ -146,7 +146,7 @@ def _differentiated(
         raise
     audit = audit or audit_wanted()
     text = scheme_text(scheme)
-    work = Work(active.run, place_of(step), text)
+    work = Work(active.run, step, text)
     loop = Loop(
         step, items, schedule, session, State([step], holder), holder, work=work, audit=audit, dumper=dumper
     )

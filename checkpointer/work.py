@@ -7,11 +7,12 @@ for each action of the schedule. Nothing here refers to the program's objects or
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from checkpointer.reports import place_of
 from checkpointer.schemes import Action, Advance, Cost, Discard, Record, Restore, Reverse, Snapshot
 
 if TYPE_CHECKING:
@@ -185,11 +186,15 @@ class Work(Counts):
     ----------
     run : Run or None
         The differentiated call that it is part of.
-    place, scheme : str
-        Where the loop stands, and what it runs under.
+    step : function
+        The loop's step; it is not kept.
+    scheme : str
+        What the loop runs under.
 
     Attributes
     ----------
+    place, file : str
+        Where the loop stands: the file's name and the line; and the whole name of the file.
     reversing : bool
         Whether the first sweep is over.
     left : int
@@ -202,10 +207,11 @@ class Work(Counts):
         What is in the snapshots, if somebody asked for a report.
     """
 
-    def __init__(self, run: Run | None, place: str, scheme: str) -> None:
+    def __init__(self, run: Run | None, step: Callable[..., Any], scheme: str) -> None:
         super().__init__()
         self.runs = 1
-        self.place = place
+        self.place = place_of(step)
+        self.file = step.__code__.co_filename
         self.scheme = scheme
         self.reversing = False
         self.left = 0

@@ -236,6 +236,16 @@ def test_a_log_file_is_not_flooded(monkeypatch, capsys):
     assert said == ["160/1000", "300/1000", "950/1000", "1000/1000"]
 
 
+@pytest.mark.parametrize("stream", [None, "closed"])
+def test_where_nobody_listens_nothing_is_said(program, monkeypatch, tmp_path, stream):
+    expected = grad(program.rewritten.known)(U, Revolve(2))
+    if stream:
+        stream = (tmp_path / "log.txt").open("w")
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert np.array_equal(grad(program.rewritten.known)(U, Revolve(2)), expected)
+
+
 # --- a terminal ------------------------------------------------------------------------------------------------------
 
 

@@ -385,6 +385,25 @@ def test_the_seconds_of_a_phase_are_those_of_what_happens_in_it(program, monkeyp
 # --- how it is shown --------------------------------------------------------------------------------------------------
 
 
+def test_the_place_is_the_line_of_the_loop(load):
+    """Also in a function that stands alone, whose code begins where IPython finds it."""
+    text = """
+        from checkpointer import Revolve, checkpointed, transform
+
+        {}
+        def f(x):
+            y = x
+            for step in checkpointed(range(3), Revolve(1)):
+                y = y * y
+            return y
+    """
+    for decorator in ("@transform", "# no decorator"):
+        program = load(text.format(decorator))
+        for module in (program.rewritten, program.plain) if "@" in decorator else (program.rewritten,):
+            grad(module.f)(1.5)
+            assert only_loop().place == f"{program.path.name}:7"
+
+
 def test_it_prints_as_a_table(program):
     grad(program.nested)(U, Revolve(2), Mixed(2))
     outer, inner = last_run().loops
