@@ -111,6 +111,7 @@ def files_of_maker() -> list[str]:
     return [
         *(os.path.join(rewriter, name) for name in sorted(os.listdir(rewriter)) if name.endswith(".py")),
         os.path.join(os.path.dirname(__file__), "compiled.py"),
+        os.path.join(os.path.dirname(__file__), "stepping.py"),
         os.path.join(_folder("checkpointer.schemes"), "catalogue.py"),  # the names that a comment may use
         os.path.join(_folder("libcst"), "_version.py"),
     ]

@@ -18,6 +18,7 @@ from types import CodeType
 
 from checkpointer.errors import TransformError
 from checkpointer.schemes.catalogue import SCHEMES
+from checkpointer.stepping import readable, run_as_a_loop
 from checkpointer.transforms import Rewritten, rewrite_source
 from checkpointer.version import VERSION
 
@@ -52,7 +53,7 @@ def compile_file(data: bytes, filename: str) -> CodeType:
         raise
     if rewritten.loops or not _only_commented(rewritten.code, source):
         tree = users_tree(rewritten, source)
-    return compile(tree, filename, "exec", dont_inherit=True)
+    return readable(compile(tree, filename, "exec", dont_inherit=True), rewritten.loops)
 
 
 def _only_commented(emitted: str, source: str) -> bool:
@@ -79,6 +80,8 @@ def users_tree(rewritten: Rewritten, source: str) -> ast.Module:
                 if not positions.is_decorator(decorator.lineno):
                     decorator.lineno = decorator.end_lineno = node.lineno
                     decorator.col_offset = decorator.end_col_offset = -1
+    for loop in rewritten.loops:
+        run_as_a_loop(tree, loop)
     return tree
 
 

@@ -110,7 +110,7 @@ def _checked(function: object) -> FunctionType:
 
 
 def _transformed(function: FunctionType) -> Any:
-    from checkpointer import compiled  # imports the rewriter, which only now is needed
+    from checkpointer import compiled, stepping  # they import the rewriter, which only now is needed
 
     code = function.__code__
     alone = _stand_alone(function)
@@ -120,7 +120,9 @@ def _transformed(function: FunctionType) -> Any:
         raise error.with_traceback(None) from None  # the rewriter's own frames say nothing to the user
     tree = compiled.users_tree(rewritten, alone.text)
     compiled.begin_at_def(tree, alone.text)
-    made, decorators = _factory(tree, alone, function)()
+    factory = _factory(tree, alone, function)
+    factory.__code__ = stepping.readable(factory.__code__, rewritten.loops)
+    made, decorators = factory()
     functools.update_wrapper(made, function)
     del made.__wrapped__
     made.__defaults__ = function.__defaults__

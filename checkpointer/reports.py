@@ -9,12 +9,8 @@ a loop inside another one.
 from __future__ import annotations
 
 import logging
-import os
-import re
-import sys
-from collections.abc import Callable
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from checkpointer import logs as _logs  # noqa: F401  sets the logger up
 from checkpointer.schemes import AutoSchedule
@@ -85,17 +81,6 @@ def _level(loop: Loop, schedule: AutoSchedule) -> int:
     same = _said.get(code) == saying
     _said[code] = saying
     return logging.DEBUG if same else logging.INFO
-
-
-def place_of(step: Callable[..., Any]) -> str:
-    """The file and line of a loop, given its step; in a notebook the cell, as IPython calls it."""
-    code = step.__code__
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    cell = None if shell is None else shell.compile.format_code_name(code.co_filename)
-    name = os.path.basename(code.co_filename) if cell is None else " ".join(cell)
-    # the rewriter's docstring names the line; where IPython is to show it, the code begins at the `def` around the loop
-    line = re.search(r":(\d+)\.$", step.__doc__ or "")
-    return f"{name}:{line[1] if line else code.co_firstlineno}"
 
 
 def _sentence(choice: Choice, measured: Measurement) -> str:

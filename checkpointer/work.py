@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from checkpointer.reports import place_of
+from checkpointer.places import loop_at
 from checkpointer.schemes import Action, Advance, Cost, Discard, Record, Restore, Reverse, Snapshot
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class Work(Counts):
     def __init__(self, run: Run | None, step: Callable[..., Any], scheme: str) -> None:
         super().__init__()
         self.runs = 1
-        self.place = place_of(step)
+        self.place = loop_at(step)
         self.file = step.__code__.co_filename
         self.scheme = scheme
         self.reversing = False

@@ -16,6 +16,7 @@ from checkpointer.environment import tell_workers
 from checkpointer.errors import ArgumentError
 from checkpointer.hook import ImportHook, Selection
 from checkpointer.patterns import check_patterns
+from checkpointer.places import in_debugger
 
 
 @click.command(
@@ -94,6 +95,10 @@ def _reported(passing: tuple[type[BaseException], ...] = (SystemExit,)) -> Itera
         raise
     except BaseException as error:
         error.__traceback__ = _from_user(error.__traceback__)
+        if in_debugger(
+            sys._getframe()
+        ):  # python -m pdb -m checkpointer run FILE: it wants to look at the error
+            raise
         sys.excepthook(type(error), error, error.__traceback__)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
 

@@ -122,6 +122,7 @@ def test_only_the_hook_and_the_commands_import_the_rewriter():
                     "decorator.py",
                     "hook.py",
                     "meanings.py",
+                    "stepping.py",
                 ), f"{path} imports {name}"
 
 

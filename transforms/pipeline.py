@@ -54,6 +54,10 @@ class LoopInfo:
     """`for step in range(steps)`: the header without the mark."""
     scheme: str
     names: LoopNames
+    step: str
+    """The name of its step function."""
+    forward: str
+    reverse: str
 
 
 @dataclass(frozen=True)
@@ -298,6 +302,9 @@ def _infos(file: Source, scopes: Scopes, plans: Sequence[Plan]) -> list[LoopInfo
             header=_loop_header(file, plan),
             scheme=plan.mark.scheme,
             names=plan.names.loop,
+            step=plan.step,
+            forward=plan.forward,
+            reverse=plan.reverse,
         )
         for plan in plans
     ]

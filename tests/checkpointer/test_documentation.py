@@ -114,3 +114,38 @@ def without_times(text):
     """With one number and unit for every time, and one space for several."""
     times = re.sub(r"[\d.]+(e\+\d+)? (s|ms|µs)\b", "1 s", re.sub(r"\d\d:\d\d:\d\d", "12:00:00", text))
     return re.sub(r" +", " ", times)
+
+
+def test_the_sessions_of_debugging(tmp_path):
+    """Every command of the page prints what the page shows; what is typed is what stands behind the debugger's prompt."""
+    page = (DOCS / "debugging.md").read_text("utf-8")
+    for name, program in zip(("heat.py", "law.py"), examples("debugging.md"), strict=True):
+        assert lint_source(program, name, []) == ()
+        (tmp_path / name).write_text(program)
+    sessions = re.findall(r"```console\n\$ (.*?)\n(.*?)```", page, re.DOTALL)
+    assert len(sessions) == 3
+    for command, shown in sessions:
+        module = command.replace("checkpointer run", "-m checkpointer run").removeprefix("python ")
+        module = module.replace("-m -m", "-m")
+        typed = re.findall(r"^\(Pdb\) (.*)\n", shown, re.MULTILINE)
+        finished = subprocess.run(
+            [sys.executable, *module.split()],
+            cwd=tmp_path,
+            input="".join(f"{line}\n" for line in typed),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        pieces = finished.stdout.replace(f"{tmp_path}{os.sep}", "").split("(Pdb) ")
+        found = pieces[0] if not typed else "".join(
+            f"(Pdb) {line}\n{piece}" for line, piece in zip(typed, pieces[1:], strict=False)
+        )  # fmt: skip
+        if typed:  # quitting begins the program anew, in front of its first line
+            shown, found = shown.partition("(Pdb) quit")[0], found.partition("(Pdb) quit")[0]
+        assert lines(found) == lines(shown)
+
+
+def lines(text):
+    return [line.rstrip() for line in text.split("\n") if not re.fullmatch(r"[\s~^]+", line)]
