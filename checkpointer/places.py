@@ -6,6 +6,7 @@ import functools
 import linecache
 import os
 import re
+import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, TracebackType
