@@ -10,11 +10,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, overload
 
 from checkpointer.active import active
-from checkpointer.work import Counts, Timeline, Work
+from checkpointer.counts import Counts, Timeline
 
 if TYPE_CHECKING:
     from checkpointer.inventory import Inventory
     from checkpointer.summaries import RunSummary
+    from checkpointer.work import Work
 
 
 Key = tuple[Any, ...]

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from checkpointer.counts import PHASES, Counts, Timeline
 from checkpointer.errors import ArgumentError
 from checkpointer.runs import Key, LoopRuns, Run
 from checkpointer.schemes import Cost
-from checkpointer.work import PHASES, Counts, Timeline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -33,8 +33,8 @@ from checkpointer import (
     vjp,
     watching,
 )
+from checkpointer.counts import PHASES
 from checkpointer.schemes import SCHEMES, simulate
-from checkpointer.work import PHASES
 
 PROGRAM = """
 import numpy as np
@@ -479,7 +479,7 @@ def test_a_picture_of_a_loop_that_ended_early(program):
 
 
 def test_pictures_of_more_than_fits(program, monkeypatch):
-    monkeypatch.setattr("checkpointer.work._MOST", 10)
+    monkeypatch.setattr("checkpointer.counts._MOST", 10)
     grad(program.known)(U, Revolve(2), 12)
     assert last_run().plot().axes[0].get_title().endswith(", its beginning")
     with watching() as runs:
