@@ -26,7 +26,7 @@ def differentiable(function: F) -> F:
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        function = call.__wrapped__  # which IPython's %autoreload replaces
+        function = call.__wrapped__  # type: ignore[attr-defined]  # which IPython's %autoreload replaces
         try:
             if any(type(arg) in Box.types and not is_traced(arg) for arg in (*args, *kwargs.values())):
                 return _through_autograd(function, args, kwargs)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from checkpointer.errors import CheckpointerError
-from checkpointer.places import Place, loop_at
+from checkpointer.places import Place, place_of
 from checkpointer.replay import replaying
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def note_step(error: BaseException, step: Callable[..., Any], number: int, *, ta
         )
     else:
         when = "in the forward sweep" + (", under the tape" if taped else "")
-    _add(error, number, f"In step {number} of the loop at {loop_at(step)}, {when}")
+    _add(error, number, f"In step {number} of the loop at {place_of(step)}, {when}")
 
 
 def note_plain_step(
@@ -41,12 +41,12 @@ def note_plain_step(
     """An exception leaves a step of a loop that is not differentiated; say which one if the iterator can tell."""
     if type(items) in _COUNTED:
         number = len(items) - operator.length_hint(left) - 1  # type: ignore[arg-type]
-        _add(error, number, f"In step {number} of the loop at {loop_at(step)}")
+        _add(error, number, f"In step {number} of the loop at {place_of(step)}")
 
 
 def note_way_back(error: BaseException, step: Callable[..., Any], number: int, tape: Tape) -> None:
     """The reversal of a step failed."""
-    where = f"On the way back through step {number} of the loop at {loop_at(step)}"
+    where = f"On the way back through step {number} of the loop at {place_of(step)}"
     _add(error, None, where + _from(tape.place(tape.reversing)))
 
 

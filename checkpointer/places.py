@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 
 _OURS = frozenset(("autograd", "checkpointer", "contextlib", "numpy", "scipy"))
 
+_SAID = re.compile(r"One iteration of (?P<place>.+:(?P<line>\d+))\.")
+"""The docstring that the rewriter gives to a step."""
+
 DEBUGGERS = frozenset(("IPython.core.debugger", "bdb", "cmd", "pdb"))
 
 
@@ -76,17 +79,27 @@ def places_of(traceback: TracebackType | None) -> list[Place]:
     return places[::-1]
 
 
-def loop_at(step: Callable[..., Any]) -> str:
-    """The file and line of a marked loop, given its step: in a file that checkpointer wrote, those of its source.
+def place_of(step: Callable[..., Any]) -> str:
+    """The file and line of a marked loop, given its step; in a file that checkpointer wrote, those of its source.
 
     A cell of a notebook is called as IPython calls it.
     """
-    said = re.fullmatch(r"One iteration of (.+:\d+)\.", step.__doc__ or "")
-    code = step.__code__
-    place = said[1] if said else f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}"
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    cell = None if shell is None else shell.compile.format_code_name(code.co_filename)
-    return place if cell is None else f"{' '.join(cell)}:{place.rpartition(':')[2]}"
+    cell = None if shell is None else shell.compile.format_code_name(step.__code__.co_filename)
+    if cell is not None:
+        return f"{' '.join(cell)}:{line_of(step)}"
+    said = _SAID.fullmatch(step.__doc__ or "")
+    return said["place"] if said else f"{os.path.basename(step.__code__.co_filename)}:{line_of(step)}"
+
+
+def line_of(function: Callable[..., Any]) -> int:
+    """The line of the loop that a step belongs to, or of any other function.
+
+    That is not always where the code of a step begins: see `compiled.begin_at_def`.
+    """
+    said = _SAID.fullmatch(function.__doc__ or "")  # nothing with `python -OO`
+    line: int = function.__code__.co_firstlineno
+    return int(said["line"]) if said else line
 
 
 def users_frames(frame: FrameType | None, until: FrameType | None = None) -> Iterator[FrameType]:

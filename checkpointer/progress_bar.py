@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from checkpointer.errors import CheckpointerError
-from checkpointer.places import loop_at
+from checkpointer.places import place_of
 from checkpointer.replay import replaying
 from checkpointer.schemes import AutoSchedule, Mixed, Scheme, simulate
 
@@ -146,7 +146,7 @@ class Counter:
 def counting(step: Callable[..., Any], items: object) -> Iterator[Counter]:
     """A marked loop runs in the ``with`` block, not differentiated, and its steps are counted by what this yields."""
     counter = Counter(len(items) if hasattr(items, "__len__") else None)
-    with shown(loop_at(step), lambda: steps_done(counter.done, counter.total)):
+    with shown(place_of(step), lambda: steps_done(counter.done, counter.total)):
         yield counter
         if counter.total is None:
             counter.total = counter.done

@@ -56,7 +56,9 @@ class Reasons:
             return reason
         what = "attribute" if rest[-1].startswith(".") else "item"
         holder = name[: len(name) - len(rest[-1])]
-        return f"{what} of {holder} ({reason})" if holder == first else f"{what} of {holder} ({first}: {reason})"
+        return (
+            f"{what} of {holder} ({reason})" if holder == first else f"{what} of {holder} ({first}: {reason})"
+        )
 
     def _of_cell(self, cell: Cell) -> str:
         for function in self._functions:

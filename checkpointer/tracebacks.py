@@ -15,7 +15,7 @@ from types import FrameType, TracebackType
 from checkpointer.boxes import is_traced
 from checkpointer.errors import CheckpointerError
 from checkpointer.notes import add_note
-from checkpointer.places import loop_at
+from checkpointer.places import place_of
 
 _MACHINERY = frozenset(("autograd", "checkpointer"))
 _BETWEEN = frozenset(("contextlib", "warnings"))
@@ -77,7 +77,7 @@ def _at_its_loop(following: TracebackType | None, entry: TracebackType) -> Trace
     frame = entry.tb_frame
     if entry.tb_lineno != frame.f_code.co_firstlineno:  # in a file that checkpointer wrote
         return TracebackType(following, frame, entry.tb_lasti, entry.tb_lineno)
-    line = int(loop_at(frame.f_locals["loop"].step).rpartition(":")[2])
+    line = int(place_of(frame.f_locals["loop"].step).rpartition(":")[2])
     stand_in = _frame_at(line, frame)
     return TracebackType(following, stand_in, stand_in.f_lasti, line)
 

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from checkpointer.counts import Counts, Ledger, Timeline
-from checkpointer.places import loop_at
+from checkpointer.places import place_of
 from checkpointer.schemes import Action, Advance, Discard, Record, Restore, Reverse, Snapshot
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Work(Counts):
     def __init__(self, run: Run | None, step: Callable[..., Any], scheme: str) -> None:
         super().__init__()
         self.runs = 1
-        self.place = loop_at(step)
+        self.place = place_of(step)
         self.file = step.__code__.co_filename
         self.scheme = scheme
         self.reversing = False

@@ -10,7 +10,7 @@ from types import TracebackType
 
 import click
 
-from checkpointer.cli import programs
+from checkpointer.cli import files, programs
 from checkpointer.cli.observed import observed
 from checkpointer.environment import tell_workers
 from checkpointer.errors import ArgumentError
@@ -38,8 +38,10 @@ from checkpointer.places import in_debugger
 @click.option(
     "--report", is_flag=True, help="At the end, print what was in the snapshots, and why. Takes time."
 )
-@click.argument("program")
-@click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
+@click.argument("program", shell_complete=files.completed)
+@click.argument(
+    "arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED, shell_complete=files.completed
+)
 def run(
     program: str,
     module: bool,

@@ -10,8 +10,9 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 import libcst as cst
@@ -107,14 +108,19 @@ def _syntax_error(filename: str, lines: tuple[str, ...], error: SyntaxError) -> 
     )
 
 
+def header_at(lines: Iterable[str]) -> int | None:
+    """The number of the line, from 1, that says that checkpointer wrote a file; None if it did not."""
+    first = enumerate(islice(lines, 3), start=1)  # a shebang and an encoding may stand before it
+    return next((number for number, line in first if HEADER.match(line)), None)
+
+
 def _refuse_own_output(filename: str, lines: tuple[str, ...]) -> None:
-    for number, line in enumerate(lines[:3], start=1):
-        if HEADER.match(line):
-            raise TransformError(
-                codes.REWRITTEN_ALREADY,
-                "this file was written by checkpointer; its loops are rewritten already",
-                "rewrite the file that the first line names, not this one",
-                filename=filename,
-                line=number,
-                text=line,
-            )
+    if (number := header_at(lines)) is not None:
+        raise TransformError(
+            codes.REWRITTEN_ALREADY,
+            "this file was written by checkpointer; its loops are rewritten already",
+            "rewrite the file that the first line names, not this one",
+            filename=filename,
+            line=number,
+            text=lines[number - 1],
+        )
