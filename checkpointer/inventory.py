@@ -20,6 +20,7 @@ from checkpointer.frames import Contents, labelled, named_arrays
 from checkpointer.memory import root_of
 from checkpointer.reasons import Reasons
 from checkpointer.snapshots import Snapshot, capture
+from checkpointer.state import Survey
 from checkpointer.tails import Tail
 
 if TYPE_CHECKING:
@@ -73,14 +74,12 @@ class _Item:
         self.nbytes = nbytes
         self.why = why
         self.prints: list[bytes] | None = None
-        self.seen = 0
         self.changes = 0
         self.small_changes = 0
         self.copied = 0
 
     def note(self, prints: list[bytes], copied: int) -> None:
         """What its parts are now, and how much of it was copied."""
-        self.seen += 1
         if self.prints is not None:
             self.copied += copied
             changed = sum(old != new for old, new in zip(self.prints, prints, strict=False))
@@ -168,12 +167,13 @@ class Inventory:
                 )
                 self._items[name] = _Item(aliases, _form(value), root.nbytes, why)
             self._items[name].note([_digest(piece) for piece in pieces(root)], copied.get(key, 0))
-        self._look_at_others(loop, named, reasons)
+        self._look_at_others(named, reasons)
 
-    def _look_at_others(self, loop: Loop, contents: Contents, reasons: Reasons) -> None:
+    def _look_at_others(self, contents: Contents, reasons: Reasons) -> None:
         """Numbers and texts, one by one or in rows, and what is stored as a whole."""
-        # of the places of one name the last is the thing itself, the first the variable that holds it
-        digests = {name: digest for (name, _), digest in places(loop.state.survey())}
+        whole_ones = Survey()
+        whole_ones.containers = [container for container, _ in contents if isinstance(container, Opaque)]
+        digests = {name: digest for (name, _), digest in places(whole_ones)}
         for container, content in contents:
             if isinstance(container, Tail):
                 self._note_rest(container.name, "list", [b""], reasons)

@@ -6,12 +6,16 @@ import functools
 import linecache
 import os
 import re
+import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple
 
 _OURS = frozenset(("autograd", "checkpointer", "contextlib", "numpy", "scipy"))
+
+_SAID = re.compile(r"One iteration of (?P<place>.+:(?P<line>\d+))\.")
+"""The docstring that the rewriter gives to a step."""
 
 DEBUGGERS = frozenset(("IPython.core.debugger", "bdb", "cmd", "pdb"))
 _DEBUGGING_PACKAGES = frozenset(("_pydevd_bundle", "debugpy", "pudb", "pydevd"))
@@ -77,10 +81,18 @@ def places_of(traceback: TracebackType | None) -> list[Place]:
 
 
 def loop_at(step: Callable[..., Any]) -> str:
-    """The file and line of a marked loop, given its step: in a file that checkpointer wrote, those of its source."""
-    said = re.fullmatch(r"One iteration of (.+:\d+)\.", step.__doc__ or "")
+    """The file and line of a marked loop, given its step; in a file that checkpointer wrote, those of its source.
+
+    A cell of a notebook is called as IPython calls it.
+    """
     code = step.__code__
-    return said[1] if said else f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}"
+    said = _SAID.fullmatch(step.__doc__ or "")  # nothing with `python -OO`
+    line = said["line"] if said else code.co_firstlineno
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    cell = None if shell is None else shell.compile.format_code_name(code.co_filename)
+    if cell is not None:
+        return f"{' '.join(cell)}:{line}"
+    return said["place"] if said else f"{os.path.basename(code.co_filename)}:{line}"
 
 
 def users_frames(frame: FrameType | None, until: FrameType | None = None) -> Iterator[FrameType]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _PERIOD = 0.1
 """Seconds from one look to the next."""
+_DEAF = (OSError, ValueError)
+"""Nobody listens any more: the terminal is gone, or the file is closed."""
 _COUNTED = 200_000
 """Steps of the longest loop whose schedule is executed to count what is to be done."""
 
@@ -177,16 +179,20 @@ def _ticking(title: str, now: Callable[[], Moment]) -> Iterator[None]:
     """Let a thread look at it now and then."""
     from checkpointer.displays import display_for
 
-    display, over = display_for(title), threading.Event()
+    display, over, finished = display_for(title), threading.Event(), False
 
     def look() -> None:
-        while not over.wait(_PERIOD):
-            display.show(now())
+        with suppress(*_DEAF):
+            while not over.wait(_PERIOD):
+                display.show(now())
 
-    display.begin(now())
+    try:
+        display.begin(now())
+    except _DEAF:
+        yield
+        return
     thread = threading.Thread(target=look, name="checkpointer progress", daemon=True)
     thread.start()
-    finished = False
     try:
         yield
         finished = True
@@ -195,4 +201,5 @@ def _ticking(title: str, now: Callable[[], Moment]) -> Iterator[None]:
             over.set()
             thread.join()
         finally:
-            display.end(now(), finished=finished)
+            with suppress(*_DEAF):
+                display.end(now(), finished=finished)

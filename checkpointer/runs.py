@@ -7,14 +7,19 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from checkpointer.active import active
-from checkpointer.work import Counts, Timeline, Work
+from checkpointer.counts import Counts, Timeline
 
 if TYPE_CHECKING:
     from checkpointer.inventory import Inventory
     from checkpointer.summaries import RunSummary
+    from checkpointer.work import Work
+
+
+Key = tuple[Any, ...]
+"""File and place of a loop, and those of the loop around it."""
 
 
 class LoopRuns:
@@ -76,7 +81,7 @@ class Run:
     Attributes
     ----------
     loops : dict
-        The marked loops that it ran and differentiated, in the order in which they began, by place and place around it.
+        The marked loops that it ran and differentiated, in the order in which they began.
     around : list of Work
         The loops of which a sweep is under way, the outermost first.
     paused : int
@@ -90,7 +95,7 @@ class Run:
     def __init__(self, name: str, *, report: bool) -> None:
         self.name = name
         self.report = report
-        self.loops: dict[tuple[str, str | None], LoopRuns] = {}
+        self.loops: dict[Key, LoopRuns] = {}
         self.around: list[Work] = []
         self.paused = 0
         self.forward: float | None = None
@@ -116,11 +121,12 @@ class Run:
         """Where the work of a loop that begins to be differentiated belongs, if it counts."""
         if self.paused:
             return None
-        inside = self.around[-1].place if self.around else None
-        known = self.loops.get((work.place, inside))
+        around = self.around[-1] if self.around else None
+        key = work.file, work.place, around and around.file, around and around.place
+        known = self.loops.get(key)
         if known is None:
-            known = self.loops[work.place, inside] = LoopRuns(work.place, inside)
-            if inside is None:
+            known = self.loops[key] = LoopRuns(work.place, None if around is None else around.place)
+            if around is None:
                 work.timeline = known.timeline = Timeline()
             if self.report:
                 from checkpointer.inventory import Inventory

@@ -13,7 +13,6 @@ from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
 from checkpointer.notes import counted, note_plain_step
-from checkpointer.places import loop_at
 from checkpointer.refusals import noted
 from checkpointer.reports import scheme_text
 from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
@@ -162,7 +161,7 @@ def _differentiated(
         raise
     audit = audit or audit_wanted()
     text = scheme_text(scheme)
-    work = Work(active.run, loop_at(step), text)
+    work = Work(active.run, step, text)
     loop = Loop(
         step, items, schedule, session, State([step], holder), holder, work=work, audit=audit, dumper=dumper
     )

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from checkpointer.counts import PHASES
 from checkpointer.reports import show_time
 from checkpointer.schemes.sizes import show_size
 from checkpointer.summaries import LoopSummary, RunSummary, StateSummary
-from checkpointer.work import PHASES
 
 _WIDE = 1000
 """Characters in a line: it is for the terminal to break it."""
