@@ -47,7 +47,7 @@ def complaint(expression: cst.BaseExpression) -> str:
 def _opposite(condition: cst.BaseExpression) -> cst.BaseExpression | None:
     """The condition that needs no further `not`."""
     if isinstance(condition, cst.UnaryOperation) and isinstance(condition.operator, cst.Not):
-        return condition.expression
+        return condition.expression.with_changes(lpar=[], rpar=[])  # `if` needs no parentheses
     if isinstance(condition, cst.Comparison) and len(condition.comparisons) == 1:
         compared = condition.comparisons[0]
         operator = _OPPOSITES.get(type(compared.operator))
