@@ -96,7 +96,7 @@ def _reported(passing: tuple[type[BaseException], ...] = (SystemExit,)) -> Itera
     except passing:
         raise
     except BaseException as error:
-        error.__traceback__ = _from_user(error.__traceback__)
+        BaseException.with_traceback(error, _from_user(error.__traceback__))
         if in_debugger(
             sys._getframe()
         ):  # python -m pdb -m checkpointer run FILE: it wants to look at the error
