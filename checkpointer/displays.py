@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import sys
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TextIO
@@ -46,7 +47,40 @@ def display_for(title: str) -> Display:
     console = Console(file=stream, markup=False, emoji=False, highlight=False)
     if console.is_jupyter:
         return NotebookDisplay(title)
-    return TerminalDisplay(title, console) if console.is_interactive else LineDisplay(title, stream)
+    # rich is told by some variables to take a log file for a terminal, for the sake of colours
+    if console.is_interactive and _is_terminal(stream):
+        return TerminalDisplay(title, console)
+    return LineDisplay(title, stream)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except (AttributeError, ValueError):  # something that only writes, or a closed file
+        return False
+
+
+class Unfailing(Display):
+    """A bar where standard error goes to, as long as that works: no program fails for want of a bar."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._display: Display | None = None
+
+    def begin(self, moment: Moment) -> None:
+        with suppress(Exception):
+            self._display = display_for(self._title)
+            self._display.begin(moment)
+
+    def show(self, moment: Moment) -> None:
+        if self._display is not None:
+            with suppress(Exception):
+                self._display.show(moment)
+
+    def end(self, moment: Moment, *, finished: bool) -> None:
+        if self._display is not None:
+            with suppress(Exception):
+                self._display.end(moment, finished=finished)
 
 
 class TerminalDisplay(Display):
@@ -61,7 +95,7 @@ class TerminalDisplay(Display):
             console=console,
             auto_refresh=False,
             expand=True,
-            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
+            redirect_stdout=_is_terminal(sys.stdout),
         )
         self._title = title
 

@@ -163,7 +163,10 @@ class Loop:
                 self.points.describe(snapshot)
             self.session.save(slot, snapshot if live else snapshot.loosened(), level)
         in_memory = self.session.in_memory(level)
-        self.work.saved(slot, level, snapshot.blocks() if in_memory else None, snapshot.array_bytes)
+        if in_memory:
+            self.work.saved(slot, level, snapshot.blocks(), 0)
+        else:
+            self.work.saved(slot, level, None, snapshot.array_bytes)
         if self.work.inventory is not None and not self.work.trying:
             self.work.inventory.note(self, snapshot, in_memory)
 

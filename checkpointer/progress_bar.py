@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -175,24 +175,26 @@ def shown(title: str, now: Callable[[], Moment]) -> Iterator[None]:
 @contextmanager
 def _ticking(title: str, now: Callable[[], Moment]) -> Iterator[None]:
     """Let a thread look at it now and then."""
-    from checkpointer.displays import display_for
+    from checkpointer.displays import Unfailing
 
-    display, over = display_for(title), threading.Event()
+    display, over = Unfailing(title), threading.Event()
 
     def look() -> None:
         while not over.wait(_PERIOD):
             display.show(now())
 
-    display.begin(now())
     thread = threading.Thread(target=look, name="checkpointer progress", daemon=True)
-    thread.start()
     finished = False
     try:
+        display.begin(now())
+        with suppress(RuntimeError):  # no more threads: the bar stands still
+            thread.start()
         yield
         finished = True
     finally:
         try:
             over.set()
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
         finally:
             display.end(now(), finished=finished)

@@ -236,6 +236,51 @@ def test_a_log_file_is_not_flooded(monkeypatch, capsys):
     assert said == ["160/1000", "300/1000", "950/1000", "1000/1000"]
 
 
+class OnlyWrites:
+    """A standard stream as programs make them to write to two places."""
+
+    def __init__(self, *streams):
+        self._streams = streams
+
+    def write(self, text):
+        for stream in self._streams:
+            stream.write(text)
+
+
+def closed():
+    with open(os.devnull, "w") as stream:
+        return stream
+
+
+class Broken:
+    """A standard stream that leads to nobody."""
+
+    def write(self, text):
+        raise BrokenPipeError
+
+    def flush(self):
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+@pytest.mark.parametrize("stream", [OnlyWrites, closed, Broken])
+def test_no_program_fails_for_want_of_a_bar(program, monkeypatch, name, stream):
+    expected = value_and_grad(program.rewritten.known)(U, Revolve(2))
+    other = stream()
+    monkeypatch.setattr(sys, name, other)
+    value, gradient = value_and_grad(program.rewritten.known)(U, Revolve(2))
+    assert getattr(sys, name) is other
+    monkeypatch.undo()
+    assert value == expected[0]
+    np.testing.assert_array_equal(gradient, expected[1])
+
+
+def test_a_file_is_no_terminal_although_it_is_to_have_colours(program, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    grad(program.rewritten.known)(U, Revolve(2))
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
 # --- a terminal ------------------------------------------------------------------------------------------------------
 
 
