@@ -60,7 +60,10 @@ def main() -> None:
             print(f"{memory:>7} {disk or '':>7}  {refusal}")
             continue
         chosen = re.search(r"chose (.*) for", said.lines[0])[1]
-        print(f"{memory:>7} {disk or '':>7}  {chosen:60} {re.search('steps (.*?);', said.lines[1])[1]}", flush=True)
+        print(
+            f"{memory:>7} {disk or '':>7}  {chosen:60} {re.search('steps (.*?);', said.lines[1])[1]}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

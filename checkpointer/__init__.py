@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # for those who read; for those who run, the table below
     from checkpointer.schemes import Scheme as Scheme
     from checkpointer.schemes import StoreAll as StoreAll
     from checkpointer.schemes import TwoLevel as TwoLevel
+    from checkpointer.showing import show as show
     from checkpointer.storage import BackgroundStorage as BackgroundStorage
     from checkpointer.storage import Dump as Dump
     from checkpointer.storage import HDF5Storage as HDF5Storage
@@ -64,6 +65,7 @@ else:
             "runs": "last_run watching",
             "schemes": "Auto DiskRevolve FromCheckpointSchedules HRevolve Level Mixed Multistage Online Periodic"
             " PeriodicDiskRevolve Revolve Scheme StoreAll TwoLevel",
+            "showing": "show",
             "storage": "BackgroundStorage Dump HDF5Storage Lossy MemoryStorage Storage TieredStorage",
         },
         subpackages="errors schemes storage",

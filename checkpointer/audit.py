@@ -166,10 +166,8 @@ def _called(label: Label) -> str:
 
 def written(atom: Any) -> bytes:
     """What the type of a number or text of the language's or of NumPy writes; a subclass of it may write anything."""
-    for cls in type(atom).__mro__:
-        if cls.__module__ in ("builtins", "numpy"):
-            break
-    return cls.__repr__(atom).encode(errors="surrogatepass")  # type: ignore[no-any-return]
+    its: Any = next(cls for cls in type(atom).__mro__ if cls.__module__ in ("builtins", "numpy"))
+    return str(its.__repr__(atom)).encode(errors="surrogatepass")
 
 
 class _Digest:

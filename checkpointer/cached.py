@@ -15,28 +15,33 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import CodeType
 
 from checkpointer.errors import TransformError
 from checkpointer.version import VERSION
 
 _HEAD = b"CKPcode\n"
-_KEY = slice(len(_HEAD), len(_HEAD) + 8)
-_CHECKSUM = slice(_KEY.stop, _KEY.stop + 8)
+_MADE_BY, _TEXT, _STATE, _CHECKSUM = (slice(start, start + 8) for start in range(len(_HEAD), 40, 8))
+_BODY = _CHECKSUM.stop
 _LEFT_BEHIND = 3600.0
 """Seconds after which an unfinished file can belong to nobody who is still writing it."""
+_SETTLED = 2_000_000_000
+"""Nanoseconds after which another change of a file has another time, by whatever clock the file system keeps."""
 _IMPORTED = time.time_ns()
 
 
-def code_of(data: bytes, path: str) -> CodeType:
+def code_at(path: str, read: Callable[[str], bytes]) -> CodeType:
     """The code object of a source file, transformed: the cached one, or one that is made and cached now.
+
+    The file is not even read, if it is known by its times, size and number to be what it was.
 
     Parameters
     ----------
-    data : bytes
-        The contents of the file.
     path : str
         Where it lies. The code object says that it is from there, also if it was cached elsewhere.
+    read : callable
+        Reads a file.
 
     Raises
     ------
@@ -45,18 +50,34 @@ def code_of(data: bytes, path: str) -> CodeType:
     TransformError
         If a marked loop cannot be rewritten.
     """
-    place, key = cache_of(path), _key(data, path)
-    code = _load(place, key) if place and key else None
-    if code is not None:
-        return _at(path, code)
-    code = compiled(data, path)
-    if place and key and not sys.dont_write_bytecode:
-        _save(place, key, code, path)
+    state = _state(path)  # before it is read: what changes later has another state
+    stored = _stored(path)
+    if stored is not None and state is not None and stored[_STATE] == state:
+        code = _code_in(stored, path)
+        if code is not None:
+            return code
+    return _checked(read(path), path, stored, state)
+
+
+def code_of(data: bytes, path: str) -> CodeType:
+    """The code object of these contents of a file; the same as `code_at` in all else."""
+    return _checked(data, path, _stored(path), None)
+
+
+def _checked(data: bytes, path: str, stored: bytes | None, state: bytes | None) -> CodeType:
+    """The cached code, if it was made from these contents, or code that is made and cached now."""
+    text = importlib.util.source_hash(data)
+    code = _code_in(stored, path) if stored is not None and stored[_TEXT] == text else None
+    known = code is not None
+    if code is None:
+        code = compiled(data, path)
+    if not known or state is not None:
+        _save(code, path, text, state)
     return code
 
 
 def compiled(data: bytes, path: str) -> CodeType:
-    """The code object of a source file, transformed now; it raises what `code_of` raises."""
+    """The code object of a source file, transformed now; it raises what `code_at` raises."""
     from checkpointer.compiled import compile_file  # imports the rewriter, which only now is needed
 
     try:
@@ -79,13 +100,28 @@ def cache_of(path: str) -> str | None:
         return None
 
 
-def _key(data: bytes, path: str) -> bytes | None:
-    """What tells this file's code from that of every other file, version and Python."""
+def _made_by(path: str) -> bytes | None:
+    """What tells code from that of other versions, other Pythons and files of other names."""
     made_by = maker()
-    # the name is in what the rewriter writes; two files may have one cache: a script `heat` and a module `heat.py`
-    return made_by and importlib.util.source_hash(
-        b"\0".join([made_by, os.fsencode(os.path.basename(path)), data])
-    )
+    # the name is in what the rewriter writes; two files may have one cache: a script `heat.sim` and a module `heat.py`
+    return made_by and importlib.util.source_hash(made_by + os.fsencode(os.path.basename(path)))
+
+
+def _state(path: str) -> bytes | None:
+    """What changes when the file changes; None while it is so new that another change could go unnoticed.
+
+    A program may set the time of a change back, but not that of the change of the file's entry, which is the system's.
+    """
+    if os.name != "posix":
+        return None
+    try:
+        file = os.stat(path)
+    except OSError:
+        return None
+    if time.time_ns() - max(file.st_mtime_ns, file.st_ctime_ns) < _SETTLED:
+        return None
+    facts = (file.st_mtime_ns, file.st_ctime_ns, file.st_size, file.st_ino)
+    return importlib.util.source_hash(repr(facts).encode())
 
 
 @functools.cache
@@ -111,6 +147,7 @@ def files_of_maker() -> list[str]:
     return [
         *(os.path.join(rewriter, name) for name in sorted(os.listdir(rewriter)) if name.endswith(".py")),
         os.path.join(os.path.dirname(__file__), "compiled.py"),
+        os.path.join(os.path.dirname(__file__), "stepping.py"),
         os.path.join(_folder("checkpointer.schemes"), "catalogue.py"),  # the names that a comment may use
         os.path.join(_folder("libcst"), "_version.py"),
     ]
@@ -123,29 +160,41 @@ def _folder(package: str) -> str:
     return folder
 
 
-def _load(place: str, key: bytes) -> CodeType | None:
-    """The code object of a cache file; None if there is none, or it is another file's, damaged, or not ours."""
+def _stored(path: str) -> bytes | None:
+    """The cache of a source file; None if there is none, or it is not ours, or another maker's."""
+    place, made_by = cache_of(path), _made_by(path)
+    if place is None or made_by is None:
+        return None
     try:
         with open(place, "rb") as file:
             stored = file.read()
     except OSError:
         return None
-    body = memoryview(stored)[_CHECKSUM.stop :]
-    if not stored.startswith(_HEAD + key) or stored[_CHECKSUM] != importlib.util.source_hash(body):
+    return stored if stored.startswith(_HEAD + made_by) else None
+
+
+def _code_in(stored: bytes, path: str) -> CodeType | None:
+    """The code object in a cache; None if it is damaged."""
+    body = memoryview(stored)[_BODY:]
+    if stored[_CHECKSUM] != importlib.util.source_hash(body):
         return None
     code = marshal.loads(body)
-    return code if isinstance(code, CodeType) else None
+    return _at(path, code) if isinstance(code, CodeType) else None
 
 
-def _save(place: str, key: bytes, code: CodeType, path: str) -> None:
+def _save(code: CodeType, path: str, text: bytes, state: bytes | None) -> None:
     """Write a cache file, whole or not at all; silently not, where that is impossible."""
+    place, made_by = cache_of(path), _made_by(path)
+    if place is None or made_by is None or sys.dont_write_bytecode:
+        return
     body = marshal.dumps(code)
     unfinished = f"{place}.{os.getpid()}-{threading.get_ident()}"
     try:
         mode = os.stat(path).st_mode & 0o666 | 0o200  # who may not read the source may not read its code
         os.makedirs(os.path.dirname(place), exist_ok=True)
         with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            file.write(b"".join([_HEAD, key, importlib.util.source_hash(body), body]))
+            checksum = importlib.util.source_hash(body)
+            file.write(b"".join([_HEAD, made_by, text, state or bytes(8), checksum, body]))
         os.replace(unfinished, place)
     except OSError:
         _remove(unfinished)

@@ -18,7 +18,7 @@ from typing import Any
 from checkpointer import compiled  # imports the rewriter
 from checkpointer.errors import TransformError
 from checkpointer.meanings import Meanings, imports_of, names_in
-from checkpointer.transforms.imports import DROP_IN, NAMES_OF
+from checkpointer.transforms.dropins import DROP_IN, NAMES_OF
 from checkpointer.transforms.scopes import Scopes
 
 _PREFIX = "_checkpointer__"

@@ -18,19 +18,22 @@ from types import CodeType
 
 from checkpointer.errors import TransformError
 from checkpointer.schemes.catalogue import SCHEMES
+from checkpointer.stepping import readable, run_as_a_loop
 from checkpointer.transforms import Rewritten, rewrite_source
 from checkpointer.version import VERSION
 
 
-def rewrite(source: str, filename: str, *, cell: bool = False) -> Rewritten:
+def rewrite(source: str, filename: str, *, cell: bool = False, line_length: int | None = None) -> Rewritten:
     """The source as the rewriter emits it, with the schemes and the version of this installation.
+
+    The line length is for what will be read.
 
     Raises
     ------
     TransformError
         If a marked loop cannot be rewritten.
     """
-    return rewrite_source(source, filename, SCHEMES, version=VERSION, cell=cell)
+    return rewrite_source(source, filename, SCHEMES, version=VERSION, cell=cell, line_length=line_length)
 
 
 def compile_file(data: bytes, filename: str) -> CodeType:
@@ -52,7 +55,7 @@ def compile_file(data: bytes, filename: str) -> CodeType:
         raise
     if rewritten.loops or not _only_commented(rewritten.code, source):
         tree = users_tree(rewritten, source)
-    return compile(tree, filename, "exec", dont_inherit=True)
+    return readable(compile(tree, filename, "exec", dont_inherit=True), rewritten.loops)
 
 
 def _only_commented(emitted: str, source: str) -> bool:
@@ -79,6 +82,8 @@ def users_tree(rewritten: Rewritten, source: str) -> ast.Module:
                 if not positions.is_decorator(decorator.lineno):
                     decorator.lineno = decorator.end_lineno = node.lineno
                     decorator.col_offset = decorator.end_col_offset = -1
+    for loop in rewritten.loops:
+        run_as_a_loop(tree, loop)
     return tree
 
 

@@ -110,17 +110,19 @@ def _checked(function: object) -> FunctionType:
 
 
 def _transformed(function: FunctionType) -> Any:
-    from checkpointer import compiled  # imports the rewriter, which only now is needed
+    from checkpointer import compiled, stepping  # they import the rewriter, which only now is needed
 
     code = function.__code__
-    alone = _stand_alone(function)
+    alone = stand_alone(function)
     try:
         rewritten = compiled.rewrite(alone.text, code.co_filename)
     except TransformError as error:
         raise error.with_traceback(None) from None  # the rewriter's own frames say nothing to the user
     tree = compiled.users_tree(rewritten, alone.text)
     compiled.begin_at_def(tree, alone.text)
-    made, decorators = _factory(tree, alone, function)()
+    factory = _factory(tree, alone, function)
+    factory.__code__ = stepping.readable(factory.__code__, rewritten.loops)
+    made, decorators = factory()
     functools.update_wrapper(made, function)
     del made.__wrapped__
     made.__defaults__ = function.__defaults__
@@ -151,7 +153,7 @@ class _Nest:
 
 
 @dataclass(frozen=True)
-class _StandAlone:
+class StandAlone:
     """A file that holds one function only, where it stands in the user's."""
 
     text: str
@@ -160,14 +162,19 @@ class _StandAlone:
     """The names that the function finds in its closure, and not in an import of this file."""
 
 
-def _stand_alone(function: FunctionType) -> _StandAlone:
+def stand_alone(function: FunctionType) -> StandAlone:
+    """The file that the rewriter is given in place of the function's own."""
     lines, first = _source_of(function)
-    meant = imports_of(_values(function, names_in("\n".join(lines))))
+    names = names_in("\n".join(lines))
+    meant = imports_of(_values(function, names))
     indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
     nesting = _nesting(function.__code__.co_qualname)[-len(indent) :] if indent else ()
     known = {"__class__"} if any(nest.is_class for nest in nesting) else set()
+    # the closure of a function that is transformed already also holds what the rewriter put in
     free = tuple(
-        name for name in function.__code__.co_freevars if name not in meant.special and name not in known
+        name
+        for name in function.__code__.co_freevars
+        if name in names and name not in meant.special and name not in known
     )
     heads = [indent[:depth] + head for depth, head in enumerate(_heads(nesting, free))]
     if indent and not heads:
@@ -178,7 +185,7 @@ def _stand_alone(function: FunctionType) -> _StandAlone:
         for line in range(decorator.lineno, node.lineno):
             lines[line - len(above) - 1] = ""
     imports = meant.lines(without=free)
-    return _StandAlone("\n".join([*above, *lines, *imports, ""]), nesting, free)
+    return StandAlone("\n".join([*above, *lines, *imports, ""]), nesting, free)
 
 
 def _source_of(function: FunctionType) -> tuple[list[str], int]:
@@ -274,7 +281,7 @@ def _values(function: FunctionType, names: Iterable[str]) -> dict[str, Any]:
 # What is made of what the rewriter emits
 
 
-def _factory(tree: ast.Module, alone: _StandAlone, function: FunctionType) -> FunctionType:
+def _factory(tree: ast.Module, alone: StandAlone, function: FunctionType) -> FunctionType:
     """A function that makes the transformed one, without its defaults, and returns it with its decorators."""
     code = function.__code__
     body: list[ast.stmt] = []

@@ -17,13 +17,16 @@ from checkpointer.containers import is_sparse
 from checkpointer.dropin import knowing_traced_values
 from checkpointer.errors import ArgumentError, StorageError, TraceError
 from checkpointer.memory import Memory, flipped, overlaps_itself, root_of
-from checkpointer.refusals import at_function, refuse
+from checkpointer.notes import note_way_back_of_function
+from checkpointer.placed_warnings import placed_warnings
+from checkpointer.refusals import at_place, refuse
 from checkpointer.runs import begin
 from checkpointer.sessions import Sessions
 from checkpointer.snapshots import Snapshot, capture
 from checkpointer.state import State
 from checkpointer.stretch import Wrapper, wrapped
 from checkpointer.tape import Tape, TapeNode, active, recording
+from checkpointer.tracebacks import full_tracebacks, trim
 
 Argnums = int | str | Sequence[int | str]
 Pullback = Callable[[Any], Any]
@@ -76,8 +79,20 @@ def vjp(
     >>> value, pullback(np.ones(2))
     (array([1., 4.]), array([2., 4.]))
     """
-    call = _Call(function, args, kwargs, argnums)
-    return call.value, call.pullback
+    try:
+        call = _Call(function, args, kwargs, argnums)
+    except BaseException as error:
+        trim(error)
+        raise
+
+    def pullback(cotangent: Any) -> Any:
+        try:
+            return call.pullback(cotangent)
+        except BaseException as error:
+            trim(error)
+            raise
+
+    return call.value, pullback
 
 
 def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., tuple[Any, Any]]:
@@ -114,8 +129,12 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callab
 
     @functools.wraps(function)
     def gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        call = _Call(function, args, kwargs, argnums)
-        return call.value, call.pullback(_unit(call.value))
+        try:
+            call = _Call(function, args, kwargs, argnums)
+            return call.value, call.pullback(_unit(call.value))
+        except BaseException as error:
+            trim(error)
+            raise
 
     return gradient
 
@@ -133,7 +152,11 @@ def grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., An
 
     @functools.wraps(function)
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        return both(*args, **kwargs)[1]
+        try:
+            return both(*args, **kwargs)[1]
+        except BaseException as error:
+            trim(error)
+            raise
 
     return gradient
 
@@ -154,7 +177,7 @@ class _Call:
         self._selected = _Selected(function, args, kwargs, argnums)
         self._args = list(args)
         self._kwargs = dict(kwargs)
-        self._tape = Tape()
+        self._tape = Tape(exact=full_tracebacks())
         self._function = _underlying(function)
         self._state = State([self._function], [self._args, self._kwargs, *_instances(function)])
         self._selected.separate(self._state, self._args, self._kwargs)
@@ -170,7 +193,7 @@ class _Call:
         args, kwargs = self._args, self._kwargs
         wrapper = self._wrapper = Wrapper(tape, lambda value: True)
         chosen = State([], self._selected.trees)
-        with knowing_traced_values(), recording(tape), wrapped(chosen, wrapper):
+        with placed_warnings(), knowing_traced_values(), recording(tape), wrapped(chosen, wrapper):
             self._selected.take(args, kwargs)
             self._selected.mark_separated(wrapper)
             wrapper.varied = lambda value: False
@@ -211,12 +234,15 @@ class _Call:
             ).with_value(self.value) from error
         self._selected.keep_out_of(after)
         try:
-            with knowing_traced_values():
+            with placed_warnings(), knowing_traced_values():
                 self._tape.reverse()
-        except TraceError as error:
-            raise at_function(error, self._function) from error
-        except StorageError as error:
-            error.with_value(self.value)
+        except BaseException as error:
+            if isinstance(error, TraceError) and not error.filename:
+                place = self._tape.place(self._tape.reversing)
+                raise at_place(error, place, self._function) from error.__cause__
+            note_way_back_of_function(error, self._function, self._tape)
+            if isinstance(error, StorageError):
+                error.with_value(self.value)
             raise
         finally:
             after.restore()

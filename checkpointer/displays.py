@@ -155,7 +155,8 @@ class NotebookDisplay(Display):
         from IPython.display import display
 
         self._start = perf_counter()
-        self._handle = display(self._shown(moment), raw=True, display_id=True)
+        show: Any = display
+        self._handle = show(self._shown(moment), raw=True, display_id=True)
 
     def show(self, moment: Moment) -> None:
         self._handle.update(self._shown(moment), raw=True)

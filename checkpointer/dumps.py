@@ -23,6 +23,7 @@ from checkpointer.active import active
 from checkpointer.errors import ArgumentError, StorageError
 from checkpointer.memory import Array
 from checkpointer.named import Names, Variable, adjoints, root_name
+from checkpointer.places import loop_at
 from checkpointer.schemes import Scheme
 from checkpointer.signals import EXHAUSTED
 from checkpointer.state import Key, State, Survey
@@ -61,7 +62,7 @@ class Dumper:
 
     def __init__(self, dump: Dump, step: Callable[..., Any], scheme: Scheme, holder: list[Any]) -> None:
         self._dump = dump
-        self._code = step.__code__
+        self._step = step
         self._module = step.__globals__
         self._scheme = scheme
         self._names = Names(step, holder)
@@ -80,8 +81,12 @@ class Dumper:
             )
 
     @property
+    def _line(self) -> int:
+        return int(loop_at(self._step).rpartition(":")[2])
+
+    @property
     def _where(self) -> str:
-        return f"{self._code.co_filename}:{self._code.co_firstlineno}"
+        return f"{self._step.__code__.co_filename}:{self._line}"
 
     # --- the first sweep -----------------------------------------------------------------------------------------------
 
@@ -307,8 +312,8 @@ class Dumper:
     def _warn(self, text: str) -> None:
         """Warn at the line of the loop, of the same thing once."""
         said = self._module.setdefault("__warningregistry__", {})
-        code = self._code
-        warnings.warn_explicit(text, UserWarning, code.co_filename, code.co_firstlineno, registry=said)
+        file, line = self._step.__code__.co_filename, self._line
+        warnings.warn_explicit(text, UserWarning, file, line, registry=said)
 
     # --- the file --------------------------------------------------------------------------------------------------------
 

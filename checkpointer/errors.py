@@ -1,10 +1,12 @@
 """Every error that checkpointer raises, in one hierarchy.
 
-This module imports nothing, so that every folder of the project may use it.
+This module imports nothing of ours, so that every folder of the project may use it.
 A message says what was met, where in the user's file, why it cannot be right and what to write instead.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 
 class CheckpointerError(Exception):
@@ -100,3 +102,17 @@ class StorageError(CheckpointerError):
         """The same error, after a function whose value was computed."""
         self.value = value
         return self.adding("The value of the function was computed all the same: error.value")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What a message adds about a name that is nearly one of the known ones; nothing if it is not.
+
+    >>> did_you_mean("Revolv", ["Periodic", "Revolve"])
+    '; did you mean `Revolve`?'
+    >>> did_you_mean("Banana", ["Periodic", "Revolve"])
+    ''
+    """
+    from difflib import get_close_matches  # only where something went wrong
+
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType, TracebackType
 
@@ -39,7 +38,7 @@ class Selection:
         return spec.origin in (f"{stem}.py", os.path.join(stem, "__init__.py"))
 
 
-class ImportHook(MetaPathFinder):
+class ImportHook:
     """A hook that `install_import_hook` has installed; as a context manager it uninstalls itself at the end."""
 
     def __init__(self, wanted: Callable[[ModuleSpec], bool]) -> None:

@@ -20,11 +20,14 @@ from checkpointer.frames import Contents, labelled, named_arrays
 from checkpointer.memory import root_of
 from checkpointer.reasons import Reasons
 from checkpointer.snapshots import Snapshot, capture
+from checkpointer.state import Survey
 from checkpointer.tails import Tail
 
 if TYPE_CHECKING:
     from checkpointer.loop import Loop
 
+_GONE = "(let go of)"
+"""Stands for the name of what the program has let go of."""
 _MANY = 8
 """Numbers of a list or dict that are listed one by one; more of them are one entry."""
 
@@ -71,14 +74,12 @@ class _Item:
         self.nbytes = nbytes
         self.why = why
         self.prints: list[bytes] | None = None
-        self.seen = 0
         self.changes = 0
         self.small_changes = 0
         self.copied = 0
 
     def note(self, prints: list[bytes], copied: int) -> None:
         """What its parts are now, and how much of it was copied."""
-        self.seen += 1
         if self.prints is not None:
             self.copied += copied
             changed = sum(old != new for old, new in zip(self.prints, prints, strict=False))
@@ -129,7 +130,7 @@ class Inventory:
             further = self.snapshots - 1
             found.append(
                 StateEntry(
-                    name=name,
+                    name=_shown(name),
                     aliases=item.aliases,
                     role=self._role(name, item),
                     kind=item.kind,
@@ -147,22 +148,32 @@ class Inventory:
 
     def _look(self, loop: Loop, contents: Contents, copied: dict[int, int]) -> None:
         reasons = Reasons(loop, contents)
-        names = named_arrays(contents)
+        kept = next(number for number, (place, _) in enumerate(contents) if loop.state.keeps(place))
+        named, rest = (
+            contents[:kept],
+            contents[kept:],
+        )  # what the walk found by a name, and what only the state keeps
+        names = {key: (f"{_GONE} {name}", value) for key, (name, value) in named_arrays(rest).items()}
+        names.update(named_arrays(named))
         for key, (name, value) in names.items():
             root = root_of(value)
             if name not in self._items:
-                others = [
-                    label for label, view in labelled(contents) if _is_view(view, root) and label != name
-                ]
-                aliases = tuple(other for other in dict.fromkeys(others) if not other.startswith("kept["))
-                self._items[name] = _Item(aliases, _form(value), root.nbytes, reasons.of(name))
+                others = [label for label, view in labelled(named) if _is_view(view, root) and label != name]
+                aliases = tuple(dict.fromkeys(others))
+                why = (
+                    "there when the loop began, let go of since"
+                    if name.startswith(_GONE)
+                    else reasons.of(name)
+                )
+                self._items[name] = _Item(aliases, _form(value), root.nbytes, why)
             self._items[name].note([_digest(piece) for piece in pieces(root)], copied.get(key, 0))
-        self._look_at_others(loop, contents, reasons)
+        self._look_at_others(named, reasons)
 
-    def _look_at_others(self, loop: Loop, contents: Contents, reasons: Reasons) -> None:
+    def _look_at_others(self, contents: Contents, reasons: Reasons) -> None:
         """Numbers and texts, one by one or in rows, and what is stored as a whole."""
-        # of the places of one name the last is the thing itself, the first the variable that holds it
-        digests = {name: digest for (name, _), digest in places(loop.state.survey())}
+        whole_ones = Survey()
+        whole_ones.containers = [container for container, _ in contents if isinstance(container, Opaque)]
+        digests = {name: digest for (name, _), digest in places(whole_ones)}
         for container, content in contents:
             if isinstance(container, Tail):
                 self._note_rest(container.name, "list", [b""], reasons)
@@ -183,8 +194,6 @@ class Inventory:
                     self._note_rest(name, type(value).__name__, [written(value)], reasons)
 
     def _note_rest(self, name: str, kind: str, prints: list[bytes], reasons: Reasons) -> None:
-        if name.startswith("kept"):
-            return
         if name not in self._items:
             self._items[name] = _Item((), kind, 0, reasons.of(name))
         item = self._items[name]
@@ -195,6 +204,13 @@ class Inventory:
         if self._lengths.get(name, length) < length:
             self._growing.add(name)
         self._lengths[name] = length
+
+
+def _shown(name: str) -> str:
+    """A name, or what stands for one where the program has none."""
+    if name.startswith(_GONE):
+        return _GONE
+    return "(items)" if name.startswith("arguments[0]") else name
 
 
 def _is_view(value: Any, root: Array) -> bool:

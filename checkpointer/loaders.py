@@ -9,7 +9,7 @@ from types import CodeType
 from typing import Any
 from zipimport import zipimporter
 
-from checkpointer.cached import cache_of, code_of, compiled
+from checkpointer.cached import cache_of, code_at, compiled
 
 
 class TransformingLoader(SourceFileLoader):
@@ -20,8 +20,7 @@ class TransformingLoader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         """The code object of the module; the user's file and lines are its own."""
-        path = self.get_filename(fullname)
-        return code_of(self.get_data(path), path)
+        return code_at(self.get_filename(fullname), self.get_data)
 
 
 class TransformingZipLoader(zipimporter):

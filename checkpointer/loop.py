@@ -24,7 +24,8 @@ from checkpointer.foresight import foreseen
 from checkpointer.handles import Handles
 from checkpointer.items import Items
 from checkpointer.memory import Memory
-from checkpointer.refusals import at_function, refuse
+from checkpointer.notes import note_step, note_way_back
+from checkpointer.refusals import at_place, refuse
 from checkpointer.replay import quiet_replay, replay
 from checkpointer.reports import report_choice, report_end, report_undifferentiated
 from checkpointer.schemes import Action, Schedule
@@ -36,6 +37,7 @@ from checkpointer.storage import Session
 from checkpointer.stretch import Adjoint, Group, Stretch, Wrapper, check_nothing_lost, groups_of, wrapped
 from checkpointer.tape import Tape, active, not_recording, recording
 from checkpointer.taped import Taped
+from checkpointer.tracebacks import full_tracebacks
 from checkpointer.trial import on_trial
 from checkpointer.work import Work
 
@@ -119,6 +121,7 @@ class Loop:
         self.bars: Bars | None = None
         self._kept: dict[int, Taped] = {}
         self.recorded = False
+        self._exact_places = full_tracebacks()
         self._done = 0
         self._following: tuple[int, dict[Key, Any]] | None = None
 
@@ -167,8 +170,7 @@ class Loop:
             self.work.saved(slot, level, snapshot.blocks(), 0)
         else:
             self.work.saved(slot, level, None, snapshot.array_bytes)
-        if self.work.inventory is not None and not self.work.trying:
-            self.work.inventory.note(self, snapshot, in_memory)
+        self.work.look(self, snapshot, in_memory)
 
     def restore(self, step: int, slot: int) -> None:
         """Make the live objects what they were before ``step``."""
@@ -230,8 +232,14 @@ class Loop:
             adjoint = self.points.incoming(taped, adjoint)
         try:
             before = taped.stretch.pullback(adjoint)
-        except TraceError as error:
-            raise at_function(error, self.step, f", in step {step} of this loop") from error
+        except BaseException as error:
+            tape = taped.stretch.tape
+            if isinstance(error, TraceError) and not error.filename:
+                placed = at_place(error, tape.place(tape.reversing), self.step)
+                note_way_back(placed, self.step, step, tape)
+                raise placed from error.__cause__
+            note_way_back(error, self.step, step, tape)
+            raise
         if self.dumper is not None:
             self.dumper.note_adjoint(step, taped, before)
         if self.points is not None:
@@ -249,31 +257,41 @@ class Loop:
 
     def advance_first(self, start: int, stop: int) -> None:
         """In the first sweep: run steps plainly, as long as the loop goes on."""
-        with not_recording():
-            for number in range(start, stop):
-                if not self.items.has(number):
-                    self.steps = number
-                    return
-                self._note(number)
-                self.signal = self.run(number)
-                self._done = number + 1
-                self.work.first += 1
-                if self.signal is not None:
-                    self.steps = number + 1
-                    return
-                if self.points is not None:
-                    self.points.at_step(number + 1)
+        number = start
+        try:
+            with not_recording():
+                for number in range(start, stop):
+                    if not self.items.has(number):
+                        self.steps = number
+                        return
+                    self._note(number)
+                    self.signal = self.run(number)
+                    self._done = number + 1
+                    self.work.first += 1
+                    if self.signal is not None:
+                        self.steps = number + 1
+                        return
+                    if self.points is not None:
+                        self.points.at_step(number + 1)
+        except BaseException as error:
+            note_step(error, self.step, number)
+            raise
 
     def run_again(self, start: int, stop: int) -> None:
         """Run steps plainly that have run before, in this process or in an earlier one."""
         self.known.note_steps()
         with not_recording(), replay():
-            for number in range(start, stop):
-                self._check(number)
-                self._expect(number, self.run(number))
-                self.work.again += 1
-                if self.points is not None:
-                    self.points.at_step(number + 1)
+            number = start
+            try:
+                for number in range(start, stop):
+                    self._check(number)
+                    self._expect(number, self.run(number))
+                    self.work.again += 1
+                    if self.points is not None:
+                        self.points.at_step(number + 1)
+            except BaseException as error:
+                note_step(error, self.step, number)
+                raise
         self._check(stop)
 
     def begin_at(self, step: int) -> None:
@@ -377,19 +395,23 @@ class Loop:
 
     def run_taped(self, number: int) -> Taped:
         """Run one step under a new tape."""
-        tape = Tape(self.state.tails, self.known)
+        tape = Tape(self.state.tails, self.known, exact=self._exact_places)
         wrapper = Wrapper(
             tape, lambda value: isinstance(value, np.ndarray) or id(value) not in self.constants
         )
         fingerprints = Fingerprints(self.known)
         self.state.begin(number)
-        with recording(tape), wrapped(self.state, wrapper) as live:
-            before = fingerprints.before(live.before.leaves)
-            stretch = Stretch(tape, live.before.leaves)
-            signal = self.run(number)
-            left = live.survey().leaves
-            stretch.end(left)
-        tape.raise_what_was_swallowed()
+        try:
+            with recording(tape), wrapped(self.state, wrapper) as live:
+                before = fingerprints.before(live.before.leaves)
+                stretch = Stretch(tape, live.before.leaves)
+                signal = self.run(number)
+                left = live.survey().leaves
+                stretch.end(left)
+            tape.raise_what_was_swallowed()
+        except BaseException as error:
+            note_step(error, self.step, number, taped=True)
+            raise
         self.known.note_writes(root for key, root in live.before.roots.items() if key not in wrapper.memories)
         return Taped(stretch, signal, before, lambda: fingerprints.after(left, wrapper.memories), left)
 
@@ -401,8 +423,15 @@ class LoopOperation:
     """
 
     def __init__(
-        self, loop: Loop, reverse: ReverseSweep, entered: list[Key], before: list[Group], after: list[Group]
+        self,
+        tape: Tape,
+        loop: Loop,
+        reverse: ReverseSweep,
+        entered: list[Key],
+        before: list[Group],
+        after: list[Group],
     ) -> None:
+        self.at = tape.here()
         self.loop = loop
         self.sweep = reverse
         self.entered = entered
@@ -507,7 +536,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     after = _rewrapped(loop, wrapper)
     tape.known.absorb(loop.known)
     sweep = reverse if loop.steps else _nothing_ran
-    tape.entries.append(LoopOperation(loop, sweep, entered, entry, after))
+    tape.entries.append(LoopOperation(tape, loop, sweep, entered, entry, after))
     return loop.ended()
 
 

@@ -77,9 +77,7 @@ def checkpointed(
     return subject
 
 
-def check_marker(
-    scheme: object, storage: object, audit: object, dump: object, progress: object
-) -> None:
+def check_marker(scheme: object, storage: object, audit: object, dump: object, progress: object) -> None:
     """Refuse an argument that is none of its kind, at the loop that it was given to."""
     if scheme is not None and not isinstance(scheme, Scheme):
         from checkpointer.schemes import SCHEMES  # loads them all, which only now is needed

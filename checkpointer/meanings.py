@@ -6,6 +6,7 @@ from stand elsewhere; the values of the names say what those imports were.
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from collections.abc import Collection, Mapping
@@ -47,7 +48,7 @@ def imports_of(values: Mapping[str, object]) -> Meanings:
 
 def _import_of(name: str, value: object) -> str:
     """The import that binds a name to the mark, or to something that has a drop-in; empty for all else."""
-    from checkpointer.transforms.imports import DROP_IN  # imports libcst
+    from checkpointer.transforms.dropins import DROP_IN, NAMES_OF  # with its package, libcst
 
     if isinstance(value, ModuleType):
         known = value.__name__ in DROP_IN or value.__name__ == "checkpointer"
@@ -58,7 +59,10 @@ def _import_of(name: str, value: object) -> str:
         return f"from checkpointer import checkpointed as {name}"
     if type(value).__module__ in ("builtins", "numpy") and callable(value):
         own_name = getattr(value, "__name__", "")
-        for module in DROP_IN:
-            if module in sys.modules and getattr(sys.modules[module], own_name, None) is value:
+        for module, target in DROP_IN.items():
+            if module not in sys.modules or getattr(sys.modules[module], own_name, None) is not value:
+                continue
+            # what a module has only because it imports it for itself, such as `partial`, has no drop-in
+            if hasattr(importlib.import_module(NAMES_OF.get(target, target)), own_name):
                 return f"from {module} import {own_name} as {name}"
     return ""

@@ -16,7 +16,7 @@ import numpy as np
 
 from checkpointer.blocks import BLOCK_BYTES
 from checkpointer.blocks import Array as Array
-from checkpointer.errors import ArgumentError
+from checkpointer.errors import ArgumentError, TraceError
 from checkpointer.refusals import noted, refuse
 
 
@@ -222,8 +222,10 @@ def fitted(contribution: Any, value: Any) -> Any:
     if contribution.shape == value.shape:
         return contribution
     if contribution.size != value.size:
-        raise AssertionError(
-            f"a rule returned shape {contribution.shape} for an argument of shape {value.shape}"
+        raise TraceError(
+            "CKP201",
+            f"a derivative rule returned an adjoint of shape {contribution.shape} for an argument of shape {value.shape}",
+            "let the rule return one of the argument's shape, summed over what was broadcast",
         )
     return contribution.reshape(value.shape)
 

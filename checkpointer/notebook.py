@@ -4,7 +4,7 @@
 before it compiles it, the transformed syntax tree takes the place of the cell's. So everything that IPython does with a
 cell remains as it is: what is displayed, the history, tracebacks, ``await``, other magics in the cell.
 
-This module alone imports IPython.
+`import checkpointer` does not import this module, and so not IPython.
 """
 
 from __future__ import annotations

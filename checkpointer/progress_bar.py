@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from checkpointer.errors import CheckpointerError
+from checkpointer.places import loop_at
 from checkpointer.replay import replaying
-from checkpointer.reports import place_of
 from checkpointer.schemes import AutoSchedule, Mixed, Scheme, simulate
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Counter:
 def counting(step: Callable[..., Any], items: object) -> Iterator[Counter]:
     """A marked loop runs in the ``with`` block, not differentiated, and its steps are counted by what this yields."""
     counter = Counter(len(items) if hasattr(items, "__len__") else None)
-    with shown(place_of(step), lambda: steps_done(counter.done, counter.total)):
+    with shown(loop_at(step), lambda: steps_done(counter.done, counter.total)):
         yield counter
         if counter.total is None:
             counter.total = counter.done
@@ -177,14 +177,13 @@ def _ticking(title: str, now: Callable[[], Moment]) -> Iterator[None]:
     """Let a thread look at it now and then."""
     from checkpointer.displays import Unfailing
 
-    display, over = Unfailing(title), threading.Event()
+    display, over, finished = Unfailing(title), threading.Event(), False
 
     def look() -> None:
         while not over.wait(_PERIOD):
             display.show(now())
 
     thread = threading.Thread(target=look, name="checkpointer progress", daemon=True)
-    finished = False
     try:
         display.begin(now())
         with suppress(RuntimeError):  # no more threads: the bar stands still

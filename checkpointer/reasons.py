@@ -8,7 +8,7 @@ import types
 from typing import TYPE_CHECKING
 
 from checkpointer.containers import Cell, ClassAttributes, Global
-from checkpointer.frames import Contents
+from checkpointer.frames import Contents, values
 from checkpointer.reach import names_in
 
 if TYPE_CHECKING:
@@ -24,7 +24,13 @@ class Reasons:
 
     def __init__(self, loop: Loop, contents: Contents) -> None:
         self._step: types.FunctionType = loop.step  # type: ignore[assignment]
-        self._functions = [self._step, *(f for f in loop.state.functions() if f is not self._step)]
+        made = [
+            value
+            for place in contents
+            for _, value in values(*place)
+            if isinstance(value, types.FunctionType)
+        ]
+        self._functions = [self._step, *(f for f in (*loop.state.functions(), *made) if f is not self._step)]
         self._of_name: dict[str, str] = {}
         for container, _ in contents:
             if isinstance(container, Cell):
@@ -38,8 +44,6 @@ class Reasons:
         """Why the thing of this name is in the state."""
         if name.startswith("arguments[0]"):
             return "the loop goes over it"
-        if name.startswith("kept"):
-            return "there when the loop began, let go of since"
         if name.startswith("default of "):
             return f"{name.partition('[')[0]}()"
         if name.startswith("self of the function"):
@@ -51,7 +55,10 @@ class Reasons:
         if not rest:
             return reason
         what = "attribute" if rest[-1].startswith(".") else "item"
-        return f"{what} of {name[: len(name) - len(rest[-1])]}; {first}: {reason}"
+        holder = name[: len(name) - len(rest[-1])]
+        return (
+            f"{what} of {holder} ({reason})" if holder == first else f"{what} of {holder} ({first}: {reason})"
+        )
 
     def _of_cell(self, cell: Cell) -> str:
         for function in self._functions:
@@ -80,8 +87,9 @@ class Reasons:
 
 
 def _stored(code: types.CodeType) -> set[str]:
-    """The variables of enclosing functions that code binds."""
-    return {found.argval for found in dis.get_instructions(code) if found.opname in _STORES}
+    """The variables of enclosing functions that code, or the code of a function in it, binds."""
+    found = {each.argval for each in dis.get_instructions(code) if each.opname in _STORES}
+    return found.union(*(_stored(inner) for inner in code.co_consts if isinstance(inner, types.CodeType)))
 
 
 def _split(name: str) -> tuple[str, list[str]]:

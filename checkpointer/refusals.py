@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import linecache
-import os
 import re
 import sys
-import sysconfig
-from collections.abc import Callable, Iterator
-from types import FrameType, TracebackType
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from checkpointer.active import active
 from checkpointer.errors import CheckpointerError, TraceError
+from checkpointer.places import Place, in_debugger, place_in, places_of, users, users_frames
 
-_OURS = frozenset(("autograd", "checkpointer", "contextlib", "numpy", "scipy"))
 _TRACED = re.compile(
     r"Traced(Array|Number)|Object of type float(64)? is not JSON serializable|only supported on ndarray objects"
 )
@@ -26,19 +21,23 @@ _NO_INTEGER = "indices must be integers"
 """What Python says of any float, traced or not."""
 
 Refusal = TypeVar("Refusal", bound=CheckpointerError)
-Place = tuple[FrameType, int, int]
-"""A frame, its line, and the instruction in it."""
 
 
 def refuse(code: str, what: str, instead: str) -> TraceError:
     """A `TraceError` that names the line of the user's program that is running."""
-    return noted(_located(code, what, instead, _users(list(_places(sys._getframe(1))))))
+    return noted(
+        _located(code, what, instead, users([place_in(frame) for frame in users_frames(sys._getframe(1))]))
+    )
 
 
 def noted(error: Refusal) -> Refusal:
-    """An error that is about to be raised where the program may catch it and go on: the tape will raise it again."""
-    if active.tape is not None and active.tape.swallowed is None:
-        active.tape.swallowed = error
+    """An error that is about to be raised where the program may catch it and go on: the tape will raise it again.
+
+    What somebody types into a debugger is no part of the program.
+    """
+    tape = active.tape
+    if tape is not None and tape.swallowed is None and not in_debugger(sys._getframe(1), tape.around):
+        tape.swallowed = error
     return error
 
 
@@ -60,67 +59,39 @@ def refusal_behind(error: Exception, swallowed: Exception | None) -> Exception |
         f" would work ({type(error).__name__}: {words})",
         "call a NumPy function that has a derivative rule; or give the code one with autograd.extend.primitive and defvjp:"
         ' there, values are plain. A text is made of a number with f"{x}"',
-        _users(list(_places_of(error.__traceback__))),
+        users(places_of(error.__traceback__)),
     )
 
 
-def at_function(error: TraceError, function: Callable[..., Any], where: str = "") -> TraceError:
-    """An error of the way back, where no line of the user's runs, with the place of the function that it is about."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if error.filename or code is None:
+def raised_by_users(error: BaseException) -> bool:
+    """Whether an exception came out of code that is not ours."""
+    return bool(places_of(error.__traceback__))
+
+
+def at_place(error: TraceError, place: Place | None, function: Callable[..., Any]) -> TraceError:
+    """An error of the way back, where no line of the user's runs, with a place: that of the function at least."""
+    if error.filename:
         return error
-    filename, line = code.co_filename, code.co_firstlineno
-    text = linecache.getline(filename, line).rstrip("\n")
-    column = len(text) - len(text.lstrip())
-    what = error.what + where
-    return TraceError(error.code, what, error.instead, filename=filename, line=line, column=column, text=text)
-
-
-def _places(frame: FrameType | None) -> Iterator[Place]:
-    """The frames of the running program, innermost first."""
-    while frame is not None:
-        yield frame, frame.f_lineno, frame.f_lasti
-        frame = frame.f_back
-
-
-def _places_of(traceback: TracebackType | None) -> Iterator[Place]:
-    """The frames that an exception went through, innermost first."""
-    places = []
-    while traceback is not None:
-        places.append((traceback.tb_frame, traceback.tb_lineno, traceback.tb_lasti))
-        traceback = traceback.tb_next
-    return reversed(places)
-
-
-def _users(places: list[Place]) -> Place | None:
-    """The innermost place in the user's code; in that of an installed package where there is none."""
-    ours = [place for place in places if not _is_ours(place[0])]
-    return next(
-        (place for place in ours if not _is_installed(place[0].f_code.co_filename)), next(iter(ours), None)
-    )
-
-
-def _is_ours(frame: FrameType) -> bool:
-    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-    return package in _OURS
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_installed(filename: str) -> bool:
-    """Whether a file came with Python or was installed."""
-    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return filename.startswith("<frozen") or any(filename.startswith(folder + os.sep) for folder in folders)
+    if place is None:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        if code is None:
+            return error
+        place = Place(code, -1, function.__globals__)
+    located = _located(error.code, error.what, error.instead, place)
+    for note in getattr(error, "__notes__", ()):
+        located.add_note(note)
+    return located
 
 
 def _located(code: str, what: str, instead: str, place: Place | None) -> TraceError:
     if place is None:
         return TraceError(code, what, instead)
-    frame, line, instruction = place
-    filename = frame.f_code.co_filename
-    text = linecache.getline(filename, line, frame.f_globals).rstrip("\n")
-    column = len(text) - len(text.lstrip())
-    positions = list(frame.f_code.co_positions())
-    index = instruction // 2
-    if index < len(positions) and positions[index][2] is not None and positions[index][0] == line:
-        column = len(text.encode()[: positions[index][2]].decode(errors="ignore")) or column
-    return TraceError(code, what, instead, filename=filename, line=line, column=column, text=text)
+    return TraceError(
+        code,
+        what,
+        instead,
+        filename=place.filename,
+        line=place.line,
+        column=place.column,
+        text=place.text,
+    )

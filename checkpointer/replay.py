@@ -23,8 +23,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from checkpointer.places import DEBUGGERS
+
 _STREAMS = ("stdout", "stderr", "__stdout__", "__stderr__")
-_DEBUGGERS = frozenset(("IPython.core.debugger", "bdb", "cmd", "pdb"))
 
 
 class _Here(threading.local):
@@ -109,7 +110,7 @@ class Quiet:
         return self._reached().__exit__(*error)
 
     def _reached(self) -> Any:
-        if not _here.replaying or sys._getframe(2).f_globals.get("__name__") in _DEBUGGERS:
+        if not _here.replaying or sys._getframe(2).f_globals.get("__name__") in DEBUGGERS:
             return self._original
         if self._silent is None:
             self._silent = self._make_silent()

@@ -9,10 +9,8 @@ a loop inside another one.
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from checkpointer import logs as _logs  # noqa: F401  sets the logger up
 from checkpointer.schemes import AutoSchedule
@@ -83,12 +81,6 @@ def _level(loop: Loop, schedule: AutoSchedule) -> int:
     same = _said.get(code) == saying
     _said[code] = saying
     return logging.DEBUG if same else logging.INFO
-
-
-def place_of(step: Callable[..., Any]) -> str:
-    """The file and line of a loop, given its step."""
-    code = step.__code__
-    return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}"
 
 
 def _sentence(choice: Choice, measured: Measurement) -> str:

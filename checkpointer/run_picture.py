@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from checkpointer.counts import PHASES, Timeline
 from checkpointer.schedule_lines import Trace
 from checkpointer.schedule_picture import draw_lines, in_thousands
 from checkpointer.summaries import LoopSummary, RunSummary
-from checkpointer.work import PHASES, Timeline
 
 _COLOURS = dict(
     zip(

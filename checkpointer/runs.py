@@ -7,14 +7,19 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from checkpointer.active import active
-from checkpointer.work import Counts, Timeline, Work
+from checkpointer.counts import Counts, Timeline
 
 if TYPE_CHECKING:
     from checkpointer.inventory import Inventory
     from checkpointer.summaries import RunSummary
+    from checkpointer.work import Work
+
+
+Key = tuple[Any, ...]
+"""File and place of a loop, and those of the loop around it."""
 
 
 class LoopRuns:
@@ -76,7 +81,7 @@ class Run:
     Attributes
     ----------
     loops : dict
-        The marked loops that it ran and differentiated, in the order in which they began, by place and place around it.
+        The marked loops that it ran and differentiated, in the order in which they began.
     around : list of Work
         The loops of which a sweep is under way, the outermost first.
     paused : int
@@ -90,7 +95,7 @@ class Run:
     def __init__(self, name: str, *, report: bool) -> None:
         self.name = name
         self.report = report
-        self.loops: dict[tuple[str, str | None], LoopRuns] = {}
+        self.loops: dict[Key, LoopRuns] = {}
         self.around: list[Work] = []
         self.paused = 0
         self.forward: float | None = None
@@ -116,11 +121,12 @@ class Run:
         """Where the work of a loop that begins to be differentiated belongs, if it counts."""
         if self.paused:
             return None
-        inside = self.around[-1].place if self.around else None
-        known = self.loops.get((work.place, inside))
+        around = self.around[-1] if self.around else None
+        key = work.file, work.place, around and around.file, around and around.place
+        known = self.loops.get(key)
         if known is None:
-            known = self.loops[work.place, inside] = LoopRuns(work.place, inside)
-            if inside is None:
+            known = self.loops[key] = LoopRuns(work.place, None if around is None else around.place)
+            if around is None:
                 work.timeline = known.timeline = Timeline()
             if self.report:
                 from checkpointer.inventory import Inventory
@@ -132,12 +138,14 @@ class Run:
 
 def begin(name: str) -> Run:
     """A call is about to be differentiated in this thread."""
-    run = Run(name, report=_here.reports > 0 or os.environ.get("CHECKPOINTER_REPORT", "") not in ("", "0"))
+    watchers = [*_everywhere, *_here.watchers]
+    asked = os.environ.get("CHECKPOINTER_REPORT", "") not in ("", "0")
+    run = Run(name, report=asked or any(watcher.report for watcher in watchers))
     if _here.last is not None:  # times of single actions are kept for the latest call only
         for loop in _here.last.loops.values():
             loop.timeline = None
-    for runs in _here.watchers:
-        runs.append(run)
+    for watcher in watchers:
+        watcher.runs.append(run)
     return run
 
 
@@ -200,7 +208,7 @@ def last_run() -> RunSummary | None:
 
 
 @contextmanager
-def watching(*, report: bool = False) -> Iterator[Runs]:
+def watching(*, report: bool = False, all_threads: bool = False) -> Iterator[Runs]:
     """Gather what all differentiated calls of this thread do in the ``with`` block.
 
     Parameters
@@ -208,6 +216,8 @@ def watching(*, report: bool = False) -> Iterator[Runs]:
     report : bool
         Whether to look at the snapshots as well, for `RunSummary.report`: each one takes another walk of the state, and a
         pass over its arrays. The environment variable ``CHECKPOINTER_REPORT=1`` does it for all calls.
+    all_threads : bool
+        Whether to gather the calls of other threads as well.
 
     Yields
     ------
@@ -223,20 +233,28 @@ def watching(*, report: bool = False) -> Iterator[Runs]:
     >>> len(runs)
     2
     """
-    runs: list[Run] = []
-    _here.watchers = (*_here.watchers, runs)
-    _here.reports += report
+    watcher = Watcher(report)
+    where = _everywhere if all_threads else _here.watchers
+    where.append(watcher)
     try:
-        yield Runs(runs)
+        yield Runs(watcher.runs)
     finally:
-        _here.watchers = tuple(other for other in _here.watchers if other is not runs)
-        _here.reports -= report
+        where.remove(watcher)
+
+
+class Watcher:
+    """The calls that somebody watches, and whether their snapshots are looked at."""
+
+    def __init__(self, report: bool) -> None:
+        self.runs: list[Run] = []
+        self.report = report
 
 
 class _Here(threading.local):
-    last: Run | None = None
-    watchers: tuple[list[Run], ...] = ()
-    reports: int = 0
+    def __init__(self) -> None:
+        self.last: Run | None = None
+        self.watchers: list[Watcher] = []
 
 
 _here = _Here()
+_everywhere: list[Watcher] = []

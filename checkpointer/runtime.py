@@ -12,14 +12,16 @@ from checkpointer.errors import ArgumentError, CheckpointerError
 from checkpointer.items import Items
 from checkpointer.loop import ForwardSweep, Loop, ReverseSweep, differentiate
 from checkpointer.markers import check_marker
+from checkpointer.notes import counted, note_plain_step
 from checkpointer.refusals import noted
-from checkpointer.reports import place_of, scheme_text
+from checkpointer.reports import scheme_text
 from checkpointer.schemes import Advance, Auto, Discard, Record, Restore, Reverse, Scheme, Snapshot
 from checkpointer.sessions import opened
 from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
 from checkpointer.state import State
 from checkpointer.storage import Dump, MemoryStorage, Storage
 from checkpointer.tape import active
+from checkpointer.tracebacks import trim
 from checkpointer.work import Work
 
 
@@ -62,19 +64,28 @@ def run_loop(
     check_marker(scheme, storage, audit, dump, progress)
     if active.tape is not None:
         return _differentiated(step, items, scheme, storage, forward, reverse, audit, dump, progress)
-    if progress:
-        from checkpointer.progress_bar import counting
+    try:
+        if progress:
+            from checkpointer.progress_bar import counting
 
-        with counting(step, items) as counter:
-            return _plain_for(step, counter.over(items))
-    return _plain_for(step, items)
+            with counting(step, items) as counter:
+                return _plain_for(step, counter.over(items))
+        return _plain_for(step, items)
+    except BaseException as error:
+        trim(error)
+        raise
 
 
 def _plain_for(step: Callable[[Any], Any], items: Iterable[Any]) -> Ended:
-    for item in items:
-        signal = step(item)
-        if signal is not None:
-            return Ended(returned=True, value=signal.value) if isinstance(signal, Return) else Ended()
+    left = counted(items)
+    try:
+        for item in left:
+            signal = step(item)
+            if signal is not None:
+                return Ended(returned=True, value=signal.value) if isinstance(signal, Return) else Ended()
+    except BaseException as error:
+        note_plain_step(error, step, items, left)
+        raise
     return Ended(exhausted=True)
 
 
@@ -96,12 +107,16 @@ def run_while(
     check_marker(scheme, storage, audit, dump, progress)
     if active.tape is not None:
         return _differentiated(step, None, scheme, storage, forward, reverse, audit, dump, progress)
-    if progress:
-        from checkpointer.progress_bar import counting
+    try:
+        if progress:
+            from checkpointer.progress_bar import counting
 
-        with counting(step, None) as counter:
-            return _plain_while(counter.each(step))
-    return _plain_while(step)
+            with counting(step, None) as counter:
+                return _plain_while(counter.each(step))
+        return _plain_while(step)
+    except BaseException as error:
+        trim(error)
+        raise
 
 
 def _plain_while(step: Callable[[], Any]) -> Ended:
@@ -146,7 +161,7 @@ def _differentiated(
         raise
     audit = audit or audit_wanted()
     text = scheme_text(scheme)
-    work = Work(active.run, place_of(step), text)
+    work = Work(active.run, step, text)
     loop = Loop(
         step, items, schedule, session, State([step], holder), holder, work=work, audit=audit, dumper=dumper
     )

@@ -282,6 +282,10 @@ class State:
         owners = [container.owner for container in survey.containers if isinstance(container, _OBJECTS)]
         self._kept.owner[:] = [*survey.roots.values(), *owners]
 
+    def keeps(self, container: Container) -> bool:
+        """Whether a container holds what `keep` was given; in a survey it comes behind all that a name leads to."""
+        return container.owner is self._kept.owner
+
     def _bound(self) -> Iterator[Container]:
         for function in self._code_roots:
             if isinstance(function, types.MethodType):

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from checkpointer.counts import PHASES, Counts, Timeline
 from checkpointer.errors import ArgumentError
-from checkpointer.runs import LoopRuns, Run
+from checkpointer.runs import Key, LoopRuns, Run
 from checkpointer.schemes import Cost
-from checkpointer.work import PHASES, Counts, Timeline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -219,7 +219,7 @@ class Report:
 
 def summary_of(runs: Sequence[Run]) -> RunSummary:
     """One summary of some calls, as they are now."""
-    found: dict[tuple[str, str | None], list[LoopRuns]] = {}
+    found: dict[Key, list[LoopRuns]] = {}
     for run in runs:
         for key, loop in run.loops.items():
             found.setdefault(key, []).append(loop)

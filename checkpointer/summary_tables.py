@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from checkpointer.counts import PHASES
 from checkpointer.reports import show_time
 from checkpointer.schemes.sizes import show_size
 from checkpointer.summaries import LoopSummary, RunSummary, StateSummary
-from checkpointer.work import PHASES
 
 _WIDE = 1000
 """Characters in a line: it is for the terminal to break it."""
@@ -172,8 +172,7 @@ def _state_headline(loop: LoopSummary) -> str:
 def _state_table(state: StateSummary) -> Table:
     rows = []
     for entry in state.entries:
-        name = "(let go of)" if entry.name.startswith("kept[") else entry.name
-        names = ", ".join([name, *entry.aliases[:2]]) + (", ..." if len(entry.aliases) > 2 else "")
+        names = ", ".join([entry.name, *entry.aliases[:2]]) + (", ..." if len(entry.aliases) > 2 else "")
         copied = "" if entry.copied is None or not entry.nbytes else show_size(round(entry.copied))
         rows.append((names, entry.role, entry.kind, entry.why, _size(entry.nbytes), copied))
     return Table(("name", "role", "what", "why", "bytes", "per snapshot"), tuple(rows), texts=4)

@@ -16,6 +16,7 @@ After the way back the arrays hold what they held when the tape was opened.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -28,7 +29,8 @@ from checkpointer.active import active as active
 from checkpointer.blocks import Known
 from checkpointer.errors import TraceError
 from checkpointer.memory import Memory, NumberMemory, fitted, flipped, root_of
-from checkpointer.refusals import refusal_behind, refuse
+from checkpointer.places import Place, place_in, users_frames
+from checkpointer.refusals import raised_by_users, refusal_behind, refuse
 
 
 class Entry(Protocol):
@@ -56,14 +58,43 @@ class Tape:
         If it is a step of a loop: the blocks that the arrays held when the step began.
     of_step : bool
         Whether it is a step of a loop.
+    frame : frame or None
+        While it records: the outermost of the user's in the stretch, once an operation has looked for it. Where that one
+        is at is all that an operation notes of its place.
+    home : Place or None
+        Where that frame was then.
+    reversing : Entry or None
+        The entry that failed on the way back.
+    exact : bool
+        Whether operations note the user's innermost place instead, which takes time.
     """
 
-    __slots__ = ("entries", "known", "of_step", "printed", "swallowed", "tails", "trace")
+    __slots__ = (
+        "around",
+        "entries",
+        "exact",
+        "frame",
+        "home",
+        "known",
+        "of_step",
+        "printed",
+        "reversing",
+        "swallowed",
+        "tails",
+        "trace",
+    )
 
-    def __init__(self, tails: Mapping[int, Any] | None = None, known: Known | None = None) -> None:
+    def __init__(
+        self, tails: Mapping[int, Any] | None = None, known: Known | None = None, *, exact: bool = False
+    ) -> None:
         if known is None:  # the tapes of steps come after the one of the whole function
             import checkpointer.dispatch  # noqa: F401  the rules, which only now are needed
 
+        self.exact = exact
+        self.around: Any = None
+        self.frame: Any = None
+        self.home: Place | None = None
+        self.reversing: Entry | None = None
         self.tails: Mapping[int, Any] = tails or {}
         self.known = known or Known()
         self.of_step = known is not None
@@ -80,8 +111,31 @@ class Tape:
     def reverse(self) -> None:
         """Walk back over all entries, last to first; the entries are used up."""
         entries = self.entries
-        while entries:
-            entries.pop().reverse()
+        entry: Entry | None = None
+        try:
+            while entries:
+                entry = entries.pop()
+                entry.reverse()
+        except BaseException:
+            self.reversing = entry
+            raise
+
+    def here(self, *, innermost: bool = False) -> Place | int | None:
+        """Where in the user's program an operation is being recorded, as operations note it (`place`)."""
+        frames = list(users_frames(sys._getframe(2), self.around))
+        if not frames:
+            return None
+        if innermost or self.exact:
+            return place_in(frames[0])
+        self.frame, self.home = frames[-1], place_in(frames[-1])
+        return self.home.instruction
+
+    def place(self, entry: Any) -> Place | None:
+        """Where in the user's program an entry was recorded; None where that was not noted."""
+        at: Place | int | None = getattr(entry, "at", None)
+        if isinstance(at, int):
+            return None if self.home is None else self.home._replace(instruction=at)
+        return at
 
 
 @contextmanager
@@ -90,6 +144,7 @@ def recording(tape: Tape) -> Iterator[Tape]:
     outer = active.tape
     trace_stack.top += 1
     tape.trace = trace_stack.top
+    tape.around = sys._getframe(2)  # of the ``with`` statement
     active.tape = tape
     try:
         yield tape
@@ -97,10 +152,13 @@ def recording(tape: Tape) -> Iterator[Tape]:
         refusal = refusal_behind(error, tape.swallowed)
         if refusal is None:
             raise
+        for note in getattr(error, "__notes__", ()):
+            refusal.add_note(note)
         raise refusal from error
     finally:
         active.tape = outer
         trace_stack.top -= 1
+        tape.around = tape.frame = None  # frames keep alive what they hold
 
 
 @contextmanager
@@ -155,7 +213,10 @@ class TapeNode(VJPNode):  # type: ignore[misc]
         ):  # a user's primitive that returns its argument has a rule of its own all the same
             self.value = value = value.copy()
         self.memory = memory_for(value)
-        tape.entries.append(Operation(self.vjp, parents, self))
+        operation = Operation(self.vjp, parents, self)
+        if not _is_numpys(fun):
+            operation.at = tape.here(innermost=True)
+        tape.entries.append(operation)
 
 
 def _shared_with(value: Any, parents: tuple[TapeNode, ...]) -> TapeNode | None:
@@ -231,12 +292,13 @@ def keep(arg: Any) -> Any:
 class Operation:
     """A function of traced values whose pullback is known."""
 
-    __slots__ = ("out", "parents", "vjp")
+    __slots__ = ("at", "out", "parents", "vjp")
 
     def __init__(self, vjp: Callable[[Any], Any], parents: Sequence[TapeNode], out: TapeNode) -> None:
         self.vjp = vjp
         self.parents = parents
         self.out = out
+        self.at = out.tape.here() if out.tape.frame is None else out.tape.frame.f_lasti
 
     def reverse(self) -> None:
         out = self.out
@@ -252,7 +314,7 @@ class ManyOperation:
     ``rebuild`` turns the list of the results' adjoints into what the rule expects.
     """
 
-    __slots__ = ("outs", "parents", "rebuild", "vjp")
+    __slots__ = ("at", "outs", "parents", "rebuild", "vjp")
 
     def __init__(
         self,
@@ -265,6 +327,7 @@ class ManyOperation:
         self.parents = parents
         self.outs = outs
         self.rebuild = rebuild
+        self.at = outs[0].tape.here()
 
     def reverse(self) -> None:
         adjoints = [out.memory.take(out.value) for out in self.outs]
@@ -278,10 +341,15 @@ class ManyOperation:
 
 
 def pulled(vjp: Callable[[Any], Any], adjoint: Any) -> Any:
-    """Call a rule's pullback; some of autograd's say only there that they do not cover a case."""
+    """Call a rule's pullback; some of autograd's say only there that they do not cover a case.
+
+    An error in a rule of the user's is raised as it is, unless it says that, too.
+    """
     try:
         return vjp(adjoint)
     except (AssertionError, IndexError, NotImplementedError, TypeError, ValueError) as error:
+        if not isinstance(error, NotImplementedError) and raised_by_users(error):
+            raise
         raise TraceError(
             "CKP201",
             f"the derivative rule of an operation does not cover the way it was called ({type(error).__name__}: {error})",

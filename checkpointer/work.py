@@ -7,27 +7,24 @@ for each action of the schedule. Nothing here refers to the program's objects or
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from checkpointer.schemes import Action, Advance, Cost, Discard, Record, Restore, Reverse, Snapshot
+from checkpointer.counts import Counts, Ledger, Timeline
+from checkpointer.places import loop_at
+from checkpointer.schemes import Action, Advance, Discard, Record, Restore, Reverse, Snapshot
 
 if TYPE_CHECKING:
     from checkpointer.blocks import Block
     from checkpointer.inventory import Inventory
+    from checkpointer.loop import Loop
     from checkpointer.runs import LoopRuns, Run
+    from checkpointer.snapshots import Snapshot as StateSnapshot
 
 _log = logging.getLogger("checkpointer")
 
-PHASES = ("forward", "recomputing", "reversing", "saving", "loading", "trial", "other")
-"""What the time of a loop's two sweeps is spent on.
-
-Plain steps of the first sweep; plain steps that are run again; steps under the tape, and the way back through them;
-snapshots taken, and let go of; snapshots restored; the trial of the first step (`Auto`); and the rest: the schedule itself,
-and durable points.
-"""
 _PHASE = {
     Record: "reversing",
     Reverse: "reversing",
@@ -35,145 +32,6 @@ _PHASE = {
     Discard: "saving",
     Restore: "loading",
 }
-_MOST = 20_000
-"""Actions of which the times are kept, in about 3 MB."""
-
-
-class Timeline:
-    """When the actions of one run of a loop were executed: of all of them, if they are not too many.
-
-    Attributes
-    ----------
-    rows : list of (Action, float, float)
-        Each action, and the seconds at which it began and ended.
-    whole : bool
-        Whether these are all.
-    """
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[Action, float, float]] = []
-        self.whole = True
-
-    def note(self, action: Action, begun: float, ended: float) -> None:
-        """An action was executed."""
-        if len(self.rows) < _MOST:
-            self.rows.append((action, begun, ended))
-        else:
-            self.whole = False
-
-
-class Ledger:
-    """The bytes of the contents that snapshots hold in memory: what several of them share counts once."""
-
-    def __init__(self) -> None:
-        self.held = 0
-        self.peak = 0
-        self._blocks: dict[int, list[tuple[int, int]]] = {}
-        self._users: dict[int, int] = {}
-
-    def add(self, slot: int, blocks: Iterable[Block]) -> None:
-        """A snapshot with these blocks stands in a slot, and keeps them alive: until then their ids are their own."""
-        noted = self._blocks[slot] = [(id(block), block.data.nbytes) for block in blocks]
-        for key, size in noted:
-            users = self._users[key] = self._users.get(key, 0) + 1
-            if users == 1:
-                self.held += size
-        self.peak = max(self.peak, self.held)
-
-    def drop(self, slot: int) -> None:
-        """It is gone."""
-        for key, size in self._blocks.pop(slot, ()):
-            self._users[key] -= 1
-            if not self._users[key]:
-                del self._users[key]
-                self.held -= size
-
-
-class Counts:
-    """What one run of a loop has done, or several runs of the same loop.
-
-    Attributes
-    ----------
-    runs, steps : int
-        How often the loop ran, and the steps of all its runs.
-    first, again : int
-        Plain steps of the first sweep, and plain steps that were run again.
-    reversals : int
-        Steps that were pulled back through.
-    tapes, discards : int
-        Tapes that were kept in slots, and snapshots that were forgotten.
-    writes, reads, peaks : list of int
-        By level: snapshots written and read, and the most that stood at once, kept tapes being on level 0.
-    peak : int
-        The most snapshots and kept tapes at once.
-    memory : int
-        The most bytes that snapshots in memory held at once.
-    written, read : int
-        Bytes of snapshots that were given to a storage outside of memory, and read from it.
-    seconds : dict of str to float
-        By phase, without ``"other"``.
-    total : float
-        Seconds of the two sweeps.
-    """
-
-    def __init__(self) -> None:
-        self.runs = 0
-        self.steps = 0
-        self.first = 0
-        self.again = 0
-        self.reversals = 0
-        self.tapes = 0
-        self.discards = 0
-        self.writes = [0]
-        self.reads = [0]
-        self.peaks = [0]
-        self.peak = 0
-        self.memory = 0
-        self.written = 0
-        self.read = 0
-        self.seconds = dict.fromkeys(PHASES[:-1], 0.0)
-        self.total = 0.0
-
-    def add(self, other: Counts) -> None:
-        """Another run of the same loop."""
-        for name in (
-            *("runs", "steps", "first", "again", "reversals", "tapes", "discards"),
-            *("written", "read", "total"),
-        ):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("peak", "memory"):
-            setattr(self, name, max(getattr(self, name), getattr(other, name)))
-        for phase, seconds in other.seconds.items():
-            self.seconds[phase] += seconds
-        for level, (writes, reads, peak) in enumerate(
-            zip(other.writes, other.reads, other.peaks, strict=True)
-        ):
-            self.reach(level)
-            self.writes[level] += writes
-            self.reads[level] += reads
-            self.peaks[level] = max(self.peaks[level], peak)
-
-    def reach(self, level: int) -> None:
-        """There is such a level."""
-        while len(self.writes) <= level:
-            for counts in (self.writes, self.reads, self.peaks):
-                counts.append(0)
-
-    def cost(self) -> Cost:
-        """The counts, as a schedule's cost is given."""
-        return Cost(
-            steps=self.steps,
-            advances=self.first + self.again,
-            reversals=self.reversals,
-            snapshots=sum(self.writes),
-            restores=sum(self.reads),
-            discards=self.discards,
-            tapes=self.tapes,
-            peak=self.peak,
-            writes=tuple(self.writes),
-            reads=tuple(self.reads),
-            peaks=tuple(self.peaks),
-        )
 
 
 class Work(Counts):
@@ -183,11 +41,15 @@ class Work(Counts):
     ----------
     run : Run or None
         The differentiated call that it is part of.
-    place, scheme : str
-        Where the loop stands, and what it runs under.
+    step : function
+        The loop's step; it is not kept.
+    scheme : str
+        What the loop runs under.
 
     Attributes
     ----------
+    place, file : str
+        Where the loop stands: the file's name and the line; and the whole name of the file.
     reversing : bool
         Whether the first sweep is over.
     left : int
@@ -200,10 +62,11 @@ class Work(Counts):
         What is in the snapshots, if somebody asked for a report.
     """
 
-    def __init__(self, run: Run | None, place: str, scheme: str) -> None:
+    def __init__(self, run: Run | None, step: Callable[..., Any], scheme: str) -> None:
         super().__init__()
         self.runs = 1
-        self.place = place
+        self.place = loop_at(step)
+        self.file = step.__code__.co_filename
         self.scheme = scheme
         self.reversing = False
         self.left = 0
@@ -277,8 +140,9 @@ class Work(Counts):
             self.first += 1
         finally:
             self.trying = False
-            self._aside = perf_counter() - start
-            self.seconds["trial"] += self._aside
+            spent = perf_counter() - start
+            self._aside += spent
+            self.seconds["trial"] += spent
             if self._run is not None:
                 self._run.paused -= 1
 
@@ -307,6 +171,13 @@ class Work(Counts):
         else:
             self._ledger.add(slot, blocks)
             self.memory = max(self.memory, self._ledger.peak)
+
+    def look(self, loop: Loop, snapshot: StateSnapshot, in_memory: bool) -> None:
+        """Let the inventory look at a snapshot, if there is one; the time that it takes is not the loop's."""
+        if self.inventory is not None and not self.trying:
+            start = perf_counter()
+            self.inventory.note(loop, snapshot, in_memory)
+            self._aside += perf_counter() - start
 
     def loaded(self, slot: int, size: int) -> None:
         """A snapshot was restored, for which so many bytes were read from a storage outside of memory."""

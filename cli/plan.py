@@ -10,7 +10,7 @@ import click
 
 from checkpointer.cli.plans import Plan
 from checkpointer.cli.quantities import count, size, speed, time
-from checkpointer.cli.written import scheme_from
+from checkpointer.cli.written import check_name, scheme_from, scheme_names
 from checkpointer.schemes import Scheme
 from checkpointer.schemes.planning import Budget, candidates
 
@@ -91,7 +91,8 @@ counted: the live state, its adjoint, and the tape of the step that is being rev
     "--scheme",
     "pictured",
     metavar="SCHEME",
-    help='The scheme to draw, such as "Revolve(snapshots=8)".',
+    shell_complete=scheme_names,
+    help='The scheme to draw, such as "Revolve(snapshots=8)", or the name of one in the table.',
     show_default="the best",
 )
 def plan(steps: int, as_json: bool, plot: Path | None, pictured: str | None, **given: Any) -> None:
@@ -102,6 +103,7 @@ def plan(steps: int, as_json: bool, plot: Path | None, pictured: str | None, **g
     """
     shown = _chosen(given, pictured, plot)
     made = _plan(steps, given)
+    drawn = made.named(shown) if isinstance(shown, str) else shown
     if as_json:
         click.echo(json.dumps(made.as_object(), indent=2))
     else:
@@ -109,7 +111,7 @@ def plan(steps: int, as_json: bool, plot: Path | None, pictured: str | None, **g
 
         click.echo(as_table(made), nl=False)
     if plot is not None:
-        _draw(plot, made, shown)
+        _draw(plot, made, drawn)
 
 
 def _plan(steps: int, given: dict[str, Any]) -> Plan:
@@ -170,8 +172,8 @@ _NEEDS = [
 ]
 
 
-def _chosen(given: dict[str, Any], pictured: str | None, plot: Path | None) -> Scheme | None:
-    """The scheme to draw, if one is named; and whether the options go together.
+def _chosen(given: dict[str, Any], pictured: str | None, plot: Path | None) -> Scheme | str | None:
+    """The scheme to draw or its name, if one is given; and whether the options go together.
 
     Raises
     ------
@@ -193,6 +195,9 @@ def _chosen(given: dict[str, Any], pictured: str | None, plot: Path | None) -> S
         return None
     if plot is None:
         raise click.UsageError("--scheme says what to draw, and needs --plot")
+    if pictured.isidentifier():
+        check_name(pictured)
+        return pictured
     return scheme_from(pictured)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import click
+
+from checkpointer.schemes import Scheme
 from checkpointer.schemes.planning import Budget, Candidate, LeftOut, written
 from checkpointer.schemes.sizes import show_size
 
@@ -37,6 +40,24 @@ class Plan:
     def best(self) -> Candidate:
         """The quickest, of those that keep tapes only if it is known what a tape takes. There always is `Revolve`."""
         return next(one for one in self.fitting if not one.cost.tapes or self.tape_size is not None)
+
+    def named(self, name: str) -> Scheme:
+        """The quickest scheme of that name.
+
+        Raises
+        ------
+        click.UsageError
+            If none fits the budget.
+        """
+        for candidate in self.fitting:
+            if type(candidate.scheme).__name__ == name:
+                return candidate.scheme
+        reasons = [out.reason for out in self.left_out if out.scheme.partition("(")[0] == name]
+        because = f": it {reasons[0]}" if reasons else ""
+        raise click.UsageError(
+            f"--scheme: no {name} is in the plan{because}\n"
+            f'Instead: give its arguments, such as "Revolve(snapshots=8)"'
+        )
 
     def mixed_slots(self, snapshots: int) -> int | None:
         """How many states or tapes fit where so many states do; None where nobody said how large a tape is."""

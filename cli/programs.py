@@ -75,7 +75,7 @@ def _found(name: str) -> ModuleSpec:
     try:
         spec = importlib.util.find_spec(name)
     except ModuleNotFoundError as error:
-        if error.name is None or not f"{package}.".startswith(f"{error.name}."):
+        if not f"{name}.".startswith(f"{error.name}."):
             raise  # something that the package imports
         spec = None
     except ValueError:  # a module without a spec, such as `__main__`

@@ -10,18 +10,21 @@ from types import TracebackType
 
 import click
 
-from checkpointer.cli import programs
+from checkpointer.cli import files, programs
+from checkpointer.cli.observed import observed
 from checkpointer.environment import tell_workers
 from checkpointer.errors import ArgumentError
 from checkpointer.hook import ImportHook, Selection
 from checkpointer.patterns import check_patterns
+from checkpointer.places import in_debugger
 
 
 @click.command(
     context_settings={"allow_interspersed_args": False},  # what follows PROGRAM is not ours
     epilog="\b\nExamples:\n  checkpointer run burgers.py --steps 1000 --snapshots 10\n"
     "  checkpointer run -m ocean --years 10\n"
-    '  checkpointer run --hook "grids.*" burgers.py',
+    '  checkpointer run --hook "grids.*" burgers.py\n'
+    "  checkpointer run --summary --report burgers.py",
 )
 @click.option("-m", "module", is_flag=True, help="PROGRAM is the name of a module, as for `python -m`.")
 @click.option(
@@ -31,9 +34,22 @@ from checkpointer.patterns import check_patterns
     multiple=True,
     help='Also transform the modules of this name, such as "ocean.models.*"; may be repeated.',
 )
-@click.argument("program")
-@click.argument("arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED)
-def run(program: str, module: bool, hooks: tuple[str, ...], arguments: tuple[str, ...]) -> None:
+@click.option("--summary", is_flag=True, help="At the end, print what was differentiated, to standard error.")
+@click.option(
+    "--report", is_flag=True, help="At the end, print what was in the snapshots, and why. Takes time."
+)
+@click.argument("program", shell_complete=files.completed)
+@click.argument(
+    "arguments", metavar="[ARGS]...", nargs=-1, type=click.UNPROCESSED, shell_complete=files.completed
+)
+def run(
+    program: str,
+    module: bool,
+    hooks: tuple[str, ...],
+    summary: bool,
+    report: bool,
+    arguments: tuple[str, ...],
+) -> None:
     """Run PROGRAM with its marked loops transformed.
 
     As `python PROGRAM ARGS...`, except that checkpointer.grad works on its functions: its marked loops are
@@ -46,12 +62,13 @@ def run(program: str, module: bool, hooks: tuple[str, ...], arguments: tuple[str
     except ArgumentError as error:
         raise click.UsageError(str(error)) from error
     sys.argv = ["-m" if module else program, *arguments]
-    if module:
-        _run(programs.module, program, os.getcwd(), (program.partition(".")[0], *hooks))
-    elif programs.holds_main(program):
-        _run(programs.folder, program, os.path.abspath(program), hooks)
-    else:
-        _run(programs.script, program, os.path.dirname(os.path.realpath(program)), hooks)
+    with observed(summary=summary, report=report):
+        if module:
+            _run(programs.module, program, os.getcwd(), (program.partition(".")[0], *hooks))
+        elif programs.holds_main(program):
+            _run(programs.folder, program, os.path.abspath(program), hooks)
+        else:
+            _run(programs.script, program, os.path.dirname(os.path.realpath(program)), hooks)
 
 
 def _run(load: Callable[[str], programs.Program], name: str, place: str, patterns: tuple[str, ...]) -> None:
@@ -80,6 +97,10 @@ def _reported(passing: tuple[type[BaseException], ...] = (SystemExit,)) -> Itera
         raise
     except BaseException as error:
         error.__traceback__ = _from_user(error.__traceback__)
+        if in_debugger(
+            sys._getframe()
+        ):  # python -m pdb -m checkpointer run FILE: it wants to look at the error
+            raise
         sys.excepthook(type(error), error, error.__traceback__)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
 

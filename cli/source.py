@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from checkpointer.compiled import rewrite
 from checkpointer.errors import TransformError
-from checkpointer.transforms import Rewritten
+
+if TYPE_CHECKING:
+    from checkpointer.transforms import Rewritten
+
+NO_MARK = (
+    "no loop is marked in {}: write `for ... in checkpointed(ITERABLE, Revolve(snapshots=8)):`, or"
+    " the comment `# checkpointer: Revolve(snapshots=8)` above a loop"
+)
 
 
 def read(path: Path) -> bytes:
@@ -29,9 +37,14 @@ def read(path: Path) -> bytes:
         raise click.ClickException(f"cannot read {path}: {reason(error)}") from error
 
 
+def from_standard_input() -> bytes:
+    """All that is written to standard input."""
+    return sys.stdin.buffer.read()
+
+
 @contextmanager
-def python_from(path: Path) -> Iterator[None]:
-    """Say in one message why what is done with the file's contents in the ``with`` block fails.
+def python_from(name: str | Path) -> Iterator[None]:
+    """Say in one message why what is done with a file's contents in the ``with`` block fails.
 
     Raises
     ------
@@ -43,13 +56,13 @@ def python_from(path: Path) -> Iterator[None]:
     except TransformError as error:
         raise click.ClickException(str(error)) from error
     except SyntaxError as error:
-        raise click.ClickException(_not_python(path, error)) from error
+        raise click.ClickException(_not_python(name, error)) from error
     except (
         ValueError,
         RecursionError,
         MemoryError,
     ) as error:  # null bytes; nested beyond Python's own limits
-        raise click.ClickException(f"{path}: not Python: {error}") from error
+        raise click.ClickException(f"{name}: not Python: {error}") from error
 
 
 def rewritten(path: Path) -> Rewritten:
@@ -60,16 +73,25 @@ def rewritten(path: Path) -> Rewritten:
     click.ClickException
         If there is no such file, no Python in it, no mark, or one that is refused.
     """
-    data = read(path)
-    with python_from(path):
-        ast.parse(data, str(path))  # for Python's own words about what is not Python
-        result = rewrite(importlib.util.decode_source(data), str(path))
+    result = rewrite_data(read(path), str(path))
     if not result.loops:
-        raise click.ClickException(
-            f"no loop is marked in {path}: write `for ... in checkpointed(ITERABLE, Revolve(snapshots=8)):`, or"
-            " the comment `# checkpointer: Revolve(snapshots=8)` above a loop"
-        )
+        raise click.ClickException(NO_MARK.format(path))
     return result
+
+
+def rewrite_data(data: bytes, name: str) -> Rewritten:
+    """What the rewriter makes of the contents of a file, with marks or without.
+
+    Raises
+    ------
+    click.ClickException
+        If it is not Python, or a mark is refused.
+    """
+    from checkpointer.compiled import rewrite  # and libcst with it, which help and completion do without
+
+    with python_from(name):
+        ast.parse(data, name)  # for Python's own words about what is not Python
+        return rewrite(importlib.util.decode_source(data), name, line_length=88)
 
 
 def reason(error: OSError) -> str:
@@ -77,8 +99,8 @@ def reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def _not_python(path: Path, error: SyntaxError) -> str:
-    where = f"{path}:{error.lineno}" if error.lineno else str(path)
+def _not_python(name: str | Path, error: SyntaxError) -> str:
+    where = f"{name}:{error.lineno}" if error.lineno else str(name)
     message = f"{where}: not Python: {error.msg}"
     text = (error.text or "").rstrip()
     if text.strip():

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from checkpointer.cli.colours import coloured
 from checkpointer.cli.plans import Plan
 from checkpointer.schemes.planning import Candidate, written
 
@@ -25,7 +26,8 @@ def as_table(plan: Plan) -> str:
     looked_at = sys.stdout.isatty()
     console = Console(
         file=io.StringIO(),
-        force_terminal=looked_at,
+        force_terminal=False,
+        color_system="standard" if coloured(sys.stdout) else None,
         width=shutil.get_terminal_size().columns if looked_at else _WIDE,
         highlight=False,
         markup=False,

@@ -112,25 +112,29 @@ def test_leaves_import_nothing_of_ours_but_themselves_and_what_lies_below_them(l
             assert allowed or not is_in(name, "checkpointer"), f"{path} imports {name}"
 
 
-def test_only_the_hook_and_the_commands_import_the_rewriter():
+def test_only_the_hook_the_codemod_and_the_commands_import_the_rewriter():
     for path in python_files("checkpointer"):
         for name, _ in imports(path):
             if is_in(name, "checkpointer.transforms") or is_in(name, "libcst"):
                 assert path.name in (
                     "cells.py",
+                    "codemod.py",
                     "compiled.py",
                     "decorator.py",
                     "hook.py",
                     "meanings.py",
+                    "showing.py",
+                    "stepping.py",
                 ), f"{path} imports {name}"
 
 
-def test_only_one_module_imports_ipython():
+def test_who_imports_ipython():
     for package, path in SOURCES:
         for name, _ in imports(path):
-            if is_in(name, "IPython") or is_in(name, "checkpointer.notebook"):
-                assert path.name in ("__init__.py", "notebook.py"), f"{path} imports {name}"
-                assert package == "checkpointer"
+            if is_in(name, "IPython"):
+                assert path.name in ("displays.py", "notebook.py"), f"{path} imports {name}"
+            if is_in(name, "checkpointer.notebook"):
+                assert module_name(package, path) == "checkpointer", f"{path} imports {name}"
 
 
 def test_the_runtime_does_not_import_the_commands():

@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from checkpointer.transforms import codes
+from checkpointer.transforms.calls import Calls
 from checkpointer.transforms.fence import executed, own_level
 from checkpointer.transforms.marks import Mark
-from checkpointer.transforms.scopes import Function, Scope, Scopes
+from checkpointer.transforms.scopes import Function, Scopes
 from checkpointer.transforms.source import Report, Source
 
 _UNREPEATABLE = re.compile(
@@ -58,14 +59,7 @@ class _Hazards:
         self.source = source
         self.scopes = scopes
         self.report = report
-        self.functions: dict[tuple[Scope | None, str], Function] = {}
-        self.methods: dict[str, list[Function]] = {}
-        for use in scopes.uses:
-            if isinstance(use.node, (ast.FunctionDef, ast.AsyncFunctionDef)) and use.binder is not None:
-                if use.binder.kind == "class":
-                    self.methods.setdefault(use.name, []).append(use.node)
-                elif len(use.binder.bound[use.name]) == 1:
-                    self.functions[scopes.owner_of[use], use.name] = use.node
+        self.calls = Calls(scopes)
 
     def warn(self, code: str, node: ast.AST, what: str, instead: str) -> None:
         """Report one hazard."""
@@ -91,16 +85,10 @@ class _Hazards:
         while pending:
             for node in pending.pop(0):
                 yield node
-                called = self.function_called(node)
+                called = self.calls.function(node)
                 if called is not None and called not in seen and not self.is_decorated(called, _PRIMITIVE):
                     seen.add(called)
                     pending.append(executed(called.body, self.is_for_first_runs))
-
-    def function_called(self, node: ast.AST) -> Function | None:
-        """The function of this file that a call calls, if its name tells."""
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-            return None
-        return self.functions.get((self.scopes.owner_of[self.scopes.use_of[node.func]], node.func.id))
 
     def is_for_first_runs(self, node: ast.AST) -> bool:
         """Whether a statement is an `if` that asks for `replaying()`."""
@@ -173,7 +161,7 @@ class _Hazards:
         return method or self.means(call.func, _EFFECTS)
 
     def is_out_of_sight(self, call: ast.Call) -> bool:
-        called = self.function_called(call)
+        called = self.calls.function(call)
         compiled = called is not None and self.is_decorated(called, _COMPILED)
         return compiled or self.means(call.func, _OUT_OF_SIGHT)
 
@@ -247,11 +235,11 @@ class _Hazards:
     def check_cached_call(self, node: ast.AST, bound: frozenset[str]) -> None:
         if not isinstance(node, ast.Call):
             return
-        called = self.function_called(node)
+        called = self.calls.function(node)
         if isinstance(node.func, ast.Attribute):
             cached = [
                 method
-                for method in self.methods.get(node.func.attr, [])
+                for method in self.calls.methods.get(node.func.attr, [])
                 if self.is_decorated(method, _CACHES)
             ]
             why = "its result may depend on the attributes of the object, which the cache does not see"

@@ -1,6 +1,6 @@
 """Imports of NumPy, SciPy and math become imports of the drop-in modules; `float(x)` becomes `as_float(x)` and the like.
 
-A changing pass, for files with and without marks. `DROP_IN` and `NAMES_OF` are the whole table of what is replaced.
+A changing pass, for files with and without marks. `dropins.py` has the whole table of what is replaced.
 """
 
 # ruff: noqa: N802  (libcst dictates the names of the methods, and what they do)
@@ -12,42 +12,11 @@ from typing import Any
 
 import libcst as cst
 
+from checkpointer.transforms.dropins import DROP_IN, NAMES_OF
+from checkpointer.transforms.import_order import ImportOrder
 from checkpointer.transforms.outline import Runtime
 from checkpointer.transforms.positions import Origins, Tracked
-from checkpointer.transforms.syntax import comments_in, without_leading_blanks
-
-DROP_IN = {
-    "numpy": "checkpointer.numpy",
-    "math": "checkpointer.math",
-    "autograd.numpy": "checkpointer.numpy",
-    "autograd.numpy.fft": "numpy.fft",
-    "autograd.numpy.linalg": "numpy.linalg",
-    "autograd.numpy.random": "checkpointer.numpy_random",
-    "numpy.random": "checkpointer.numpy_random",
-    "scipy": "checkpointer.scipy",
-    "scipy.fft": "checkpointer.scipy.fft",
-    "scipy.fftpack": "checkpointer.scipy.fftpack",
-    "scipy.integrate": "checkpointer.scipy.integrate",
-    "scipy.interpolate": "checkpointer.scipy.interpolate",
-    "scipy.linalg": "checkpointer.scipy.linalg",
-    "scipy.ndimage": "checkpointer.scipy.ndimage",
-    "scipy.optimize": "checkpointer.scipy.optimize",
-    "scipy.signal": "checkpointer.scipy.signal",
-    "scipy.sparse": "checkpointer.scipy.sparse",
-    "scipy.sparse.linalg": "checkpointer.scipy.sparse_linalg",
-    "scipy.special": "checkpointer.scipy.special",
-}
-"""Module -> what stands in for it.
-
-NumPy's other submodules stay as they are: their functions reach the tape through NumPy's own protocols. SciPy's have none.
-"""
-
-NAMES_OF = {
-    "checkpointer.numpy": "checkpointer.numpy_names",
-    "checkpointer.numpy_random": "checkpointer.numpy_random_names",
-    "checkpointer.math": "checkpointer.math_names",
-}
-"""Drop-in module -> where single names are imported from: they are bound once and for all."""
+from checkpointer.transforms.syntax import comments_in, dotted, listed, without_leading_blanks
 
 CONVERSIONS = {"complex": "as_complex", "float": "as_float", "sum": "sum_of", "type": "type_of"}
 """Builtin -> what is called in its place."""
@@ -68,6 +37,7 @@ class Imports(Tracked):
         runtime: Runtime,
         conversions: Mapping[tuple[int, int], str],
         spent: frozenset[tuple[int, int]],
+        order: ImportOrder,
     ) -> None:
         super().__init__(origins)
         self.runtime = runtime
@@ -75,6 +45,17 @@ class Imports(Tracked):
         """Where a conversion is called, and what is called in its place."""
         self.spent = spent
         """Where the imports of the mark begin that have no use left (the place of the imported name)."""
+        self.order = order
+        """Hears what was changed, and then puts it in its place."""
+        self.depth = 0
+
+    def on_leave(self, original_node: Any, updated_node: Any) -> Any:
+        """Note which imports are not as they were."""
+        result = super().on_leave(original_node, updated_node)
+        if isinstance(original_node, (cst.Import, cst.ImportFrom)) and result is not updated_node:
+            made = result if isinstance(result, cst.FlattenSentinel) else (result,)
+            self.order.made.update(node for node in made if isinstance(node, cst.CSTNode))
+        return result
 
     def leave_SimpleStatementLine(
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
@@ -86,17 +67,24 @@ class Imports(Tracked):
         if len(original_node.body) != 1 or len(updated_node.body) == 1:
             return updated_node
         lines = [
-            cst.SimpleStatementLine([small.with_changes(semicolon=cst.MaybeSentinel.DEFAULT)])
+            cst.SimpleStatementLine(
+                [self.order.follow(small.with_changes(semicolon=cst.MaybeSentinel.DEFAULT), small)]
+            )
             for small in updated_node.body
         ]
         lines[0] = lines[0].with_changes(leading_lines=updated_node.leading_lines)
         lines[-1] = lines[-1].with_changes(trailing_whitespace=updated_node.trailing_whitespace)
         return cst.FlattenSentinel(lines)
 
+    def visit_IndentedBlock(self, node: cst.IndentedBlock) -> None:
+        self.depth += 1
+
     def leave_IndentedBlock(
         self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
     ) -> cst.IndentedBlock:
-        """Let a block whose first line was dropped not begin with the blank line that followed."""
+        """Put the imports of a block in order; let one whose first line was dropped not begin with a blank line."""
+        updated_node = updated_node.with_changes(body=self.order.arranged(updated_node.body, self.depth))
+        self.depth -= 1
         first: Any = next(iter(updated_node.body), None)
         if first is None or self.origins.place(first) == self.origins.place(original_node.body[0]):
             return updated_node
@@ -113,9 +101,9 @@ class Imports(Tracked):
             if replaced:
                 parts += replaced
             elif parts and isinstance(parts[-1], cst.Import):
-                parts[-1] = cst.Import(_listed([*parts[-1].names, alias]))
+                parts[-1] = cst.Import(listed([*parts[-1].names, alias]))
             else:
-                parts.append(cst.Import(_listed([alias])))
+                parts.append(cst.Import(listed([alias])))
         return self._parts(updated_node, parts)
 
     def _parts(
@@ -143,7 +131,7 @@ class Imports(Tracked):
         others = [alias for alias in updated_node.names if alias not in inside]
         parts: list[cst.BaseSmallStatement] = []
         if others:
-            parts.append(updated_node.with_changes(names=_listed(others)))
+            parts.append(updated_node.with_changes(names=listed(others)))
         for alias in inside:
             parts.append(_from(DROP_IN[f"{module}.{dotted(alias.name)}"], alias.asname, dotted(alias.name)))
         return self._parts(updated_node, parts)
@@ -207,7 +195,7 @@ def _replacement(alias: cst.ImportAlias) -> Iterable[cst.BaseSmallStatement]:
             yield _from(DROP_IN[module], alias.asname, "")
     elif root in DROP_IN:
         if module.count(".") > 1:  # NumPy loads its submodules on demand, but not what lies deeper
-            yield cst.Import(_listed([alias]))
+            yield cst.Import(listed([alias]))
         yield _from(DROP_IN[root], None, root)
 
 
@@ -219,18 +207,6 @@ def _from(target: str, asname: cst.AsName | None, bound: str) -> cst.ImportFrom:
     if asname is not None and isinstance(asname.name, cst.Name) and asname.name.value == name:
         asname = None
     return cst.ImportFrom(path(package), [cst.ImportAlias(cst.Name(name), asname=asname)])
-
-
-def _listed(aliases: Sequence[cst.ImportAlias]) -> list[cst.ImportAlias]:
-    """The aliases with fresh commas between them and none behind."""
-    return [alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in aliases]
-
-
-def dotted(node: cst.BaseExpression) -> str:
-    """The text of a dotted name."""
-    if isinstance(node, cst.Attribute):
-        return f"{dotted(node.value)}.{node.attr.value}"
-    return cst.ensure_type(node, cst.Name).value
 
 
 def path(text: str) -> cst.Name | cst.Attribute:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import libcst as cst
 
+from checkpointer.transforms.import_order import ImportOrder
 from checkpointer.transforms.outline import Outline, Plan, Runtime, is_mark_comment
 from checkpointer.transforms.positions import Origins
 from checkpointer.transforms.sweeps import sweeps
-from checkpointer.transforms.syntax import blank, statement, with_blank_lines
+from checkpointer.transforms.syntax import blank, is_definition, is_import, statement, with_blank_lines
 
 _ENCODING = re.compile(r"#.*?coding[:=][ \t]*[-\w.]+")
 
@@ -23,9 +25,9 @@ def outline_module(
     distant = False  # whether the next statement follows a sweep and needs two blank lines
     for top in module.body:
         here = [plan for plan in plans if plan.line in origins.lines(top)]
-        made = [sweep for plan in here for sweep in sweeps(plan, runtime, origins)]
+        made = [sweep for plan in here for sweep in sweeps(plan, runtime, outline.layout, origins)]
         late = _runs_later(top)
-        new = list(_rewritten(top, outline))
+        new = list(_rewritten(top, outline)) if plans else [top]
         if made and not late:
             body += made
         if new and (distant or (made and not late)):
@@ -62,26 +64,25 @@ def _rewritten(top: cst.CSTNode, outline: Outline) -> Iterator[cst.CSTNode]:
         yield new
 
 
-def add_imports(module: cst.Module, lines: Sequence[str], origins: Origins) -> cst.Module:
-    """Import what the emitted code needs, behind the user's leading imports."""
-    if not lines:
-        return module
-    place = _end_of_imports(module.body)
+def add_imports(module: cst.Module, lines: Sequence[str], order: ImportOrder, origins: Origins) -> cst.Module:
+    """Import what the emitted code needs among the user's leading imports, and put all that changed in order."""
     body = list(module.body)
+    start = 1 if body and _is_docstring(body[0]) else 0
+    end = start
+    while end < len(body) and is_import(body[end]):
+        end += 1
     added = [origins.put(statement(line), 1) for line in lines]
-    follows_import = place > 0 and _is_import(body[place - 1])
-    if place > 0 and not follows_import:
-        added[0] = with_blank_lines(added[0], 1)
-    if place < len(body) and not follows_import:
-        body[place] = with_blank_lines(body[place], 1)
-    return module.with_changes(body=[*body[:place], *added, *body[place:]])
-
-
-def _end_of_imports(body: Sequence[cst.CSTNode]) -> int:
-    place = 1 if body and _is_docstring(body[0]) else 0
-    while place < len(body) and _is_import(body[place]):
-        place += 1
-    return place
+    order.made.update(small for line in added for small in line.body)
+    leading: list[Any] = body[start:end]
+    if added:
+        leading = order.run_in_order(leading, 0, added)
+        if start == end and start > 0:
+            leading[0] = with_blank_lines(leading[0], 1)
+        if end < len(body):
+            body[end] = with_blank_lines(body[end], 2 if is_definition(body[end]) else 1)
+    elif leading:
+        leading = order.arranged(leading, 0)
+    return module.with_changes(body=[*body[:start], *leading, *order.arranged(body[end:], 0)])
 
 
 def _is_docstring(node: cst.CSTNode) -> bool:
@@ -89,12 +90,6 @@ def _is_docstring(node: cst.CSTNode) -> bool:
         return False
     value = node.body[0].value
     return isinstance(value, (cst.SimpleString, cst.ConcatenatedString))
-
-
-def _is_import(node: cst.CSTNode) -> bool:
-    return isinstance(node, cst.SimpleStatementLine) and all(
-        isinstance(small, (cst.Import, cst.ImportFrom)) for small in node.body
-    )
 
 
 def add_header(module: cst.Module, lines: Sequence[str], origins: Origins) -> cst.Module:

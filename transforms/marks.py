@@ -7,13 +7,13 @@ read. Refusals are reported one by one; whoever listens decides whether to go on
 from __future__ import annotations
 
 import ast
-import difflib
 import io
 import re
 import tokenize
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from checkpointer.errors import did_you_mean
 from checkpointer.transforms import codes
 from checkpointer.transforms.scopes import Loop, Scopes
 from checkpointer.transforms.source import Report, Source
@@ -212,7 +212,7 @@ def _read_comment(
     if unknown and isinstance(root, ast.Name) and scopes.resolve(root.id, scopes.home[loop]) is None:
         return refuse(
             codes.UNKNOWN_SCHEME,
-            f"unknown scheme `{ast.unparse(callee or root)}`{_guess(root.id, known)}",
+            f"unknown scheme `{ast.unparse(callee or root)}`{did_you_mean(root.id, known)}",
             "name one of " + ", ".join(sorted(known)) + ", or import the scheme in this file",
         )
     names = _names_in(_beside_subject(call))
@@ -230,11 +230,6 @@ def _read_comment(
         beside=frozenset(),
         imports=frozenset(imports),
     )
-
-
-def _guess(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def _parse_comment(comment: Comment) -> ast.Call | None:
@@ -257,7 +252,7 @@ def argument_problem(call: ast.Call) -> str:
         return "besides what the loop runs over it takes one scheme; the rest are keyword arguments"
     unknown = [name for name in keywords if name not in ("scheme", *OPTIONS)]
     if unknown:
-        return f"it has no argument `{unknown[0]}`{_guess(str(unknown[0]), OPTIONS)}"
+        return f"it has no argument `{unknown[0]}`{did_you_mean(str(unknown[0]), OPTIONS)}"
     return ""
 
 

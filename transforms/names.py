@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from checkpointer.transforms.flow import exposed_names
 from checkpointer.transforms.marks import Mark, is_mark
-from checkpointer.transforms.scopes import Loop, Scope, Scopes, Use
+from checkpointer.transforms.scopes import FUNCTIONS, Loop, Scope, Scopes, Use
 
 NAMESPACE_BUILTINS = ("locals", "vars", "dir", "eval", "exec")
 
@@ -140,18 +140,28 @@ class _Naming:
         """What the step declares and what its surroundings need."""
         home = self.scopes.home[loop]
         names = self.names(loop)
+        bound = self._bound_itself(loop)
         if home.kind == "module":
-            return StepNames(names, (), names.carried, (), ())
-        used = unique(use.name for use in self._uses(loop))
-        declared = [name for name in used if name in home.declared]
+            return StepNames(names, (), tuple(name for name in names.carried if name in bound), (), ())
+        declared = [name for name in bound if name in home.declared]
         undeclared = [name for name in names.carried if name not in home.declared]
         nonlocals = [name for name in declared if home.declared[name] == "nonlocal"]
         return StepNames(
             loop=names,
-            nonlocals=unique([*nonlocals, *undeclared]),
+            nonlocals=unique([*nonlocals, *(name for name in undeclared if name in bound)]),
             globals=tuple(name for name in declared if home.declared[name] == "global"),
             announced=tuple(name for name in undeclared if self._must_announce(name, loop, home)),
             hoisted=tuple(self._hoisted(loop, home)),
+        )
+
+    def _bound_itself(self, loop: Loop) -> tuple[str, ...]:
+        """What the step of the loop binds in its own body; the steps within it declare what they bind."""
+        home = self.scopes.home[loop]
+        inner = self.children(loop, home, deep=True)
+        return unique(
+            use.name
+            for use in self._uses(loop)
+            if use.binder is home and not any(other in use.loops for other in inner)
         )
 
     def _must_announce(self, name: str, loop: Loop, home: Scope) -> bool:
@@ -177,17 +187,48 @@ class _Naming:
             if declaration.scope is not home or loop not in declaration.loops:
                 continue
             for name in declaration.node.names:
-                if any(
-                    use.name == name and use.scope.within(home) and loop not in use.loops
-                    for use in self.scopes.uses
-                ):
+                if self._is_needed(name, home):
                     yield home.declared[name], name
 
+    def _is_needed(self, name: str, home: Scope) -> bool:
+        """Whether a function must still declare a name that its steps declare.
 
-def plan_names(scopes: Scopes, marks: Sequence[Mark]) -> dict[Loop, StepNames]:
-    """Decide for every marked loop which names are carried and which are local to its step."""
+        It must where it binds the name itself, and where a function around has a variable of the same name.
+        """
+        around = home.parent
+        while around is not None and home.declared[name] == "global":
+            if around.kind in FUNCTIONS and name in around.bound:
+                return True
+            around = around.parent
+        return any(
+            use.name == name and use.binder is home and not any(loop in self.marked for loop in use.loops)
+            for use in self.scopes.uses
+        )
+
+    def spent_declarations(self) -> dict[ast.Global | ast.Nonlocal, tuple[str, ...]]:
+        """The names that functions with marked loops declare outside of them, and need not any more."""
+        spent = {}
+        for declaration in self.scopes.declarations:
+            home = declaration.scope
+            bound = {use.name for use in self.scopes.uses if use.binder is home}
+            if home.kind != "module" and not any(loop in self.marked for loop in declaration.loops):
+                spent[declaration.node] = tuple(
+                    name
+                    for name in declaration.node.names
+                    if name in bound and not self._is_needed(name, home)
+                )
+        return spent
+
+
+def plan_names(
+    scopes: Scopes, marks: Sequence[Mark]
+) -> tuple[dict[Loop, StepNames], dict[ast.Global | ast.Nonlocal, tuple[str, ...]]]:
+    """Decide for every marked loop which names are carried and which are local to its step.
+
+    The second result are the declarations around the loops that nothing needs any more.
+    """
     naming = _Naming(scopes, marks)
-    return {loop: naming.step_names(loop) for loop in naming.marked}
+    return {loop: naming.step_names(loop) for loop in naming.marked}, naming.spent_declarations()
 
 
 class Fresh:

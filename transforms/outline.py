@@ -13,24 +13,31 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import libcst as cst
 
 from checkpointer.transforms.marks import COMMENT, Mark
 from checkpointer.transforms.names import StepNames
+from checkpointer.transforms.negation import complaint, negation
 from checkpointer.transforms.positions import Origins, Tracked
 from checkpointer.transforms.syntax import (
+    Layout,
     as_block,
     blank,
     call_on_lines,
     comments_in,
+    parameters_on_lines,
     parenthesized,
     statement,
+    unchecked,
+    with_gap,
     without_leading_blanks,
 )
 
 Statement: TypeAlias = cst.BaseStatement | cst.SimpleStatementLine
+_Declaration = TypeVar("_Declaration", cst.Global, cst.Nonlocal)
+_Definition = TypeVar("_Definition", cst.FunctionDef, cst.ClassDef)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ class Plan:
     """What the step calls the item of this iteration, if not by the loop's own target."""
     parameter: str | None
     """The loop's target, if it is a single name local to the step."""
+    has_unused_item: bool
+    """Whether the loop's target is several names, and the body does not read one of them."""
     ended: str
     returns: bool
     """Whether the body returns from the user's function."""
@@ -81,28 +90,42 @@ class Outline(Tracked):
     def __init__(
         self,
         origins: Origins,
+        filename: str,
         plans: Mapping[int, Plan],
         supers: frozenset[tuple[int, int]],
+        undeclared: Mapping[tuple[int, int], Sequence[str]],
         runtime: Runtime,
+        layout: Layout,
     ) -> None:
         super().__init__(origins)
+        self.filename = filename
+        """As references into the user's file name it."""
         self.plans = plans
         self.supers = supers
+        self.undeclared = undeclared
+        """Where `global` and `nonlocal` statements begin, and which of their names nothing needs any more."""
         self.runtime = runtime
+        self.layout = layout
         self.differentiable = {
             plan.function_line for plan in plans.values() if plan.function_line is not None
         }
         self.around: list[Plan | str] = []
         """What the current place is nested in: marked loops, "loop", and "boundary" of functions and classes."""
+        self.in_functions = 0
         self.first_in_block: set[int] = set()
+        """The lines of the loops and definitions that begin a block."""
+        self.depth = 0
+        """How many blocks the current place is indented by."""
 
     # where we are
 
     def visit_FunctionDef_body(self, node: cst.FunctionDef) -> None:
         self.around.append("boundary")
+        self.in_functions += 1
 
     def leave_FunctionDef_body(self, node: cst.FunctionDef) -> None:
         self.around.pop()
+        self.in_functions -= 1
 
     def visit_ClassDef_body(self, node: cst.ClassDef) -> None:
         self.around.append("boundary")
@@ -135,9 +158,23 @@ class Outline(Tracked):
     leave_While_body = leave_While_test
 
     def visit_IndentedBlock(self, node: cst.IndentedBlock) -> None:
+        self.depth += 1
         for first in node.body[:1]:
-            if isinstance(first, (cst.For, cst.While)):
+            if isinstance(first, (cst.For, cst.While, cst.FunctionDef, cst.ClassDef)):
                 self.first_in_block.add(self.origins.line(first))
+
+    def leave_IndentedBlock(
+        self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
+    ) -> cst.IndentedBlock:
+        """Let a block whose first line was dropped not begin with a blank line."""
+        self.depth -= 1
+        if original_node.body and updated_node.body:
+            first: Any = updated_node.body[0]
+            if self.origins.place(first) != self.origins.place(original_node.body[0]):
+                opened = first.with_changes(leading_lines=without_leading_blanks(first.leading_lines))
+                self.origins.follow(opened, first)
+                return updated_node.with_changes(body=[opened, *updated_node.body[1:]])
+        return updated_node
 
     def step_around(self) -> Plan | None:
         """The marked loop whose step holds the current place; None beyond a function or class."""
@@ -186,12 +223,26 @@ class Outline(Tracked):
     def leave_Global(
         self, original_node: cst.Global, updated_node: cst.Global
     ) -> cst.Global | cst.RemovalSentinel:
-        return cst.RemoveFromParent() if self.step_around() else updated_node
+        return self.leave_declaration(original_node, updated_node)
 
     def leave_Nonlocal(
         self, original_node: cst.Nonlocal, updated_node: cst.Nonlocal
     ) -> cst.Nonlocal | cst.RemovalSentinel:
-        return cst.RemoveFromParent() if self.step_around() else updated_node
+        return self.leave_declaration(original_node, updated_node)
+
+    def leave_declaration(
+        self, original: _Declaration, updated: _Declaration
+    ) -> _Declaration | cst.RemovalSentinel:
+        place = self.origins.place(original)
+        gone = () if place is None else self.undeclared.get(place, ())
+        kept: list[cst.NameItem] = [item for item in updated.names if item.name.value not in gone]
+        if self.step_around() or not kept:
+            return cst.RemoveFromParent()
+        if len(kept) == len(updated.names):
+            return updated
+        return updated.with_changes(
+            names=[*kept[:-1], kept[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)]
+        )
 
     def leave_SimpleStatementLine(
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
@@ -215,10 +266,26 @@ class Outline(Tracked):
     def leave_FunctionDef(
         self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef
     ) -> cst.FunctionDef:
-        if self.origins.line(original_node) not in self.differentiable:
+        """Decorate a function with marked loops; say where it comes from, as of those that no function holds."""
+        line = self.origins.line(original_node)
+        if line in self.differentiable:
+            decorator = cst.Decorator(cst.Name(self.runtime["differentiable"]))
+            updated_node = updated_node.with_changes(decorators=[*updated_node.decorators, decorator])
+            return self.referred(updated_node, line)
+        return updated_node if self.in_functions else self.referred(updated_node, line)
+
+    def leave_ClassDef(self, original_node: cst.ClassDef, updated_node: cst.ClassDef) -> cst.ClassDef:
+        if self.in_functions:
             return updated_node
-        decorator = cst.Decorator(cst.Name(self.runtime["differentiable"]))
-        return updated_node.with_changes(decorators=[*updated_node.decorators, decorator])
+        return self.referred(updated_node, self.origins.line(original_node))
+
+    def referred(self, node: _Definition, line: int) -> _Definition:
+        """A definition with a comment above it that names its place in the user's file."""
+        is_apart = len(without_leading_blanks(node.leading_lines)) < len(node.leading_lines)
+        if not (is_apart or line in self.first_in_block or line in self.differentiable):
+            return node  # nor shall a formatter put blank lines around the comment, between overloads for example
+        reference = cst.EmptyLine(comment=cst.Comment(f"# {self.filename}:{line}"))
+        return node.with_changes(leading_lines=[*node.leading_lines, self.origins.put(reference, line)])
 
     def leave_For(
         self, original_node: cst.For, updated_node: cst.For
@@ -230,7 +297,8 @@ class Outline(Tracked):
         first: list[Statement] = []
         if plan.parameter is None:
             assign = cst.Assign([cst.AssignTarget(updated_node.target)], cst.Name(plan.item))
-            first = [cst.SimpleStatementLine([assign])]
+            end = unchecked("RUF059") if plan.has_unused_item else cst.TrailingWhitespace()
+            first = [cst.SimpleStatementLine([assign], trailing_whitespace=end)]
         parameter = plan.parameter or plan.item
         return self.emit(plan, updated_node, given, self.runtime["run_loop"], parameter, first)
 
@@ -241,9 +309,11 @@ class Outline(Tracked):
         if plan is None:
             return updated_node
         given = _Given.read(plan.mark, updated_node.test)
-        negated = cst.UnaryOperation(cst.Not(), _operand_of_not(given.subject))
+        negated = negation(given.subject)
         leave = cst.SimpleStatementLine([cst.Return(cst.Name(self.runtime["EXHAUSTED"]))])
-        check = cst.If(negated, cst.IndentedBlock([leave]))
+        rule = complaint(negated)
+        header = unchecked(rule) if rule else cst.TrailingWhitespace()
+        check = cst.If(negated, cst.IndentedBlock([leave], header=header))
         return self.emit(plan, updated_node, given, self.runtime["run_while"], None, [check])
 
     def emit(
@@ -256,29 +326,34 @@ class Outline(Tracked):
         first: Sequence[Statement],
     ) -> cst.FlattenSentinel[cst.BaseStatement]:
         """What stands in the loop's place: declarations, the step, its call, what follows from its end."""
+        apart = [blank] if self.depth else [blank, blank]  # between a function and what is around it
         leading = [line for line in loop.leading_lines if not is_mark_comment(line)]
         before = self.announcements(plan)
         step = self.step(plan, loop, parameter, first)
-        top = [] if plan.line in self.first_in_block else [blank()]
-        opening = [*top, *without_leading_blanks(leading)]
+        top = [] if plan.line in self.first_in_block else apart
+        opening = [*(line() for line in top), *without_leading_blanks(leading)]
+        if not self.depth:
+            opening = with_gap(opening, 2)
         if before:
             before[0] = before[0].with_changes(leading_lines=opening)
-            opening = [blank()]
+            opening = [line() for line in apart]
         step = step.with_changes(leading_lines=opening)
+        if step.params.params and not self.layout.fits(step, self.depth):
+            step = parameters_on_lines(step, self.layout.indent)
         arguments = [cst.Arg(cst.Name(plan.step))]
         if not isinstance(loop, cst.While):
             arguments.append(cst.Arg(given.subject))
         arguments += given.scheme
         arguments += [keyword("forward", cst.Name(plan.forward)), keyword("reverse", cst.Name(plan.reverse))]
         arguments += given.options
-        call = call_on_lines(runner, arguments)
+        call = call_on_lines(runner, arguments, self.layout.indent)
         for made in call.args:
             self.origins.put(made, plan.line)
         after = self.consequences(plan, loop)
         small: cst.BaseSmallStatement = (
             cst.Assign([cst.AssignTarget(cst.Name(plan.ended))], call) if after else cst.Expr(call)
         )
-        run = cst.SimpleStatementLine([small], leading_lines=[blank(), *given.comments])
+        run = cst.SimpleStatementLine([small], leading_lines=[*(line() for line in apart), *given.comments])
         return cst.FlattenSentinel([*before, step, run, *after])
 
     def announcements(self, plan: Plan) -> list[Statement]:
@@ -295,6 +370,8 @@ class Outline(Tracked):
             if names:
                 opening.append(statement(f"{keyword} {', '.join(names)}"))
         block = as_block(loop.body)
+        if self.layout.width is not None:
+            block = _without_pass(block)
         parameters = [cst.Param(cst.Name(parameter))] if parameter else []
         return cst.FunctionDef(
             name=cst.Name(plan.step),
@@ -372,17 +449,11 @@ def is_mark_comment(line: cst.EmptyLine) -> bool:
     return line.comment is not None and COMMENT.match(line.comment.value) is not None
 
 
-def _operand_of_not(condition: cst.BaseExpression) -> cst.BaseExpression:
-    """The condition, in parentheses where `not` binds tighter or a line break would end the statement."""
-    loose = (
-        cst.BooleanOperation,
-        cst.IfExp,
-        cst.Lambda,
-        cst.NamedExpr,
-        cst.Yield,
-        cst.Tuple,
-        cst.GeneratorExp,
-    )
-    if not condition.lpar and "\n" in cst.Module([]).code_for_node(condition):
-        return condition.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
-    return parenthesized(condition, *loose)
+def _without_pass(block: cst.IndentedBlock) -> cst.IndentedBlock:
+    """A block of a function that has a docstring, and so needs no `pass`."""
+    if len(block.body) != 1 or comments_in(block.body[0]):
+        return block
+    line = block.body[0]
+    if not isinstance(line, cst.SimpleStatementLine):
+        return block
+    return block.with_changes(body=[]) if isinstance(line.body[0], cst.Pass) else block

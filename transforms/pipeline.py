@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from checkpointer.errors import TransformError
 from checkpointer.transforms import fence
+from checkpointer.transforms.import_order import ImportOrder
 from checkpointer.transforms.imports import CONVERSIONS, SCALARS, Imports
 from checkpointer.transforms.layout import add_header, add_imports, outline_module
 from checkpointer.transforms.marks import Mark, find_marks
@@ -16,14 +17,15 @@ from checkpointer.transforms.names import Fresh, LoopNames, StepNames, plan_name
 from checkpointer.transforms.outline import Outline, Plan, Runtime
 from checkpointer.transforms.positions import Origins, source_lines
 from checkpointer.transforms.scopes import Loop, Scope, Scopes
-from checkpointer.transforms.source import Source, read_source
+from checkpointer.transforms.source import Source, loop_header, read_source
+from checkpointer.transforms.syntax import Layout
 
 RUNTIME = (
-    "Advance",
     "BREAK",
     "CONTINUE",
-    "Discard",
     "EXHAUSTED",
+    "Advance",
+    "Discard",
     "Record",
     "Restore",
     "Return",
@@ -54,6 +56,10 @@ class LoopInfo:
     """`for step in range(steps)`: the header without the mark."""
     scheme: str
     names: LoopNames
+    step: str
+    """What the functions of the loop are called in the emitted code."""
+    forward: str
+    reverse: str
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,18 @@ class Rewritten:
     loops: tuple[LoopInfo, ...]
     source_lines: tuple[int, ...]
     """For each line of `code` the line of the user's file that it stems from."""
+    filename: str
+    """The user's file."""
 
 
 def rewrite_source(
-    source: str, filename: str, scheme_names: Collection[str], *, version: str, cell: bool = False
+    source: str,
+    filename: str,
+    scheme_names: Collection[str],
+    *,
+    version: str,
+    cell: bool = False,
+    line_length: int | None = 88,
 ) -> Rewritten:
     """Rewrite one file: marked loops become calls of the runtime, NumPy and math become their drop-ins.
 
@@ -83,9 +97,12 @@ def rewrite_source(
         The schemes that a mark comment may name without importing them.
     version : str
         The version that the header names.
-    cell : bool
+    cell : bool, optional
         Whether the text is a cell of a notebook: ``await`` may stand outside of functions, and other cells need all that
         it imports.
+    line_length : int or None, optional
+        The length of a line up to which a formatter joins what was written on several. None for what will be run and
+        not read: every import stays where it is, for the sake of what counts lines.
 
     Raises
     ------
@@ -96,20 +113,31 @@ def rewrite_source(
     scopes = Scopes(file.tree)
     marks = find_marks(file, scopes, scheme_names, _raise)
     fence.check(file, scopes, marks, _raise)
-    names = plan_names(scopes, marks)
+    names, undeclared = plan_names(scopes, marks)
     fresh = Fresh(scopes.all_names)
     plans = make_plans(file, scopes, marks, names, fresh)
     runtime = Runtime({name: fresh.shared(name) for name in RUNTIME}, set())
     origins = Origins(file.module)
 
-    outline = Outline(origins, {plan.line: plan for plan in plans}, _supers(file, scopes), runtime)
+    layout = Layout(line_length, file.module.default_indent)
+    gone = {(node.lineno, file.column(node)): names_of for node, names_of in undeclared.items()}
+    outline = Outline(
+        origins,
+        _base(filename),
+        {plan.line: plan for plan in plans},
+        _supers(file, scopes),
+        gone,
+        runtime,
+        layout,
+    )
     module = outline_module(file.module, plans, outline, runtime, origins)
     conversions = _conversions(file, scopes) | _mapped(file, scopes)
     spent = frozenset[tuple[int, int]]() if cell else _spent(file, scopes, marks)
-    module = module.visit(Imports(origins, runtime, conversions, spent))
-    module = add_imports(module, [*_scheme_import(marks), *_runtime_import(runtime)], origins)
+    order = ImportOrder(origins, layout)
+    module = module.visit(Imports(origins, runtime, conversions, spent, order))
+    module = add_imports(module, [*_scheme_import(marks), *_runtime_import(runtime)], order, origins)
     module = add_header(module, _header(file, plans, version), origins)
-    return Rewritten(module.code, tuple(_infos(file, scopes, plans)), source_lines(module, origins))
+    return Rewritten(module.code, tuple(_infos(file, scopes, plans)), source_lines(module, origins), filename)
 
 
 def _raise(refusal: TransformError) -> None:
@@ -139,6 +167,7 @@ def make_plans(
                 reverse=fresh.own(f"{stem}_reverse"),
                 item=fresh.shared("item"),
                 parameter=_parameter(mark, step.loop),
+                has_unused_item=_has_unused_item(mark, step.loop, scopes),
                 ended=fresh.shared("ended"),
                 returns=_returns(mark.loop.body),
                 function_line=getattr(home.node, "lineno", None),
@@ -158,6 +187,14 @@ def _base(filename: str) -> str:
 def _parameter(mark: Mark, names: LoopNames) -> str | None:
     target = None if isinstance(mark.loop, ast.While) else mark.loop.target
     return target.id if isinstance(target, ast.Name) and target.id in names.local else None
+
+
+def _has_unused_item(mark: Mark, names: LoopNames, scopes: Scopes) -> bool:
+    if isinstance(mark.loop, ast.While) or isinstance(mark.loop.target, ast.Name):
+        return False
+    targets = {node.id for node in ast.walk(mark.loop.target) if isinstance(node, ast.Name)}
+    read = {use.name for use in scopes.uses if mark.loop in use.loops and use.binder is None}
+    return any(name in names.local and not name.startswith("_") for name in targets - read)
 
 
 def _returns(body: Sequence[ast.stmt]) -> bool:
@@ -258,12 +295,13 @@ def _scheme_import(marks: Sequence[Mark]) -> list[str]:
 
 
 def _runtime_import(runtime: Runtime) -> list[str]:
-    names = [
-        name if runtime.names[name] == name else f"{name} as {runtime.names[name]}"
-        for name in RUNTIME
-        if name in runtime.used
+    """One statement, and one for each name that the file uses otherwise."""
+    used = [name for name in RUNTIME if name in runtime.used]
+    plain = [name for name in used if runtime.names[name] == name]
+    renamed = [f"{name} as {runtime.names[name]}" for name in used if name not in plain]
+    return [
+        f"from checkpointer.runtime import {names}" for names in filter(None, [", ".join(plain), *renamed])
     ]
-    return [f"from checkpointer.runtime import {', '.join(names)}"] if names else []
 
 
 def _header(file: Source, plans: Sequence[Plan], version: str) -> list[str]:
@@ -271,18 +309,11 @@ def _header(file: Source, plans: Sequence[Plan], version: str) -> list[str]:
     lines = [f"# Adjoint of {name}, written by checkpointer {version}. Change {name}, not this file."]
     if plans:
         lines.append("#")
-    lines += [
-        f"# loop {plan.number}  {plan.where}  {_loop_header(file, plan)}  {_one_line(plan.mark.scheme)}".rstrip()
-        for plan in plans
-    ]
+    for plan in plans:
+        header = loop_header(file, plan.mark.loop, plan.mark.subject)
+        scheme = _one_line(plan.mark.scheme)
+        lines.append(f"# loop {plan.number}  {plan.where}  {header}  {scheme}".rstrip())
     return lines
-
-
-def _loop_header(file: Source, plan: Plan) -> str:
-    loop, subject = plan.mark.loop, file.segment(plan.mark.subject)
-    if isinstance(loop, ast.While):
-        return f"while {subject}"
-    return f"for {file.segment(loop.target)} in {subject}"
 
 
 def _one_line(text: str) -> str:
@@ -295,9 +326,12 @@ def _infos(file: Source, scopes: Scopes, plans: Sequence[Plan]) -> list[LoopInfo
             number=plan.number,
             function=scopes.home[plan.mark.loop].qualified_name,
             line=plan.line,
-            header=_loop_header(file, plan),
+            header=loop_header(file, plan.mark.loop, plan.mark.subject),
             scheme=plan.mark.scheme,
             names=plan.names.loop,
+            step=plan.step,
+            forward=plan.forward,
+            reverse=plan.reverse,
         )
         for plan in plans
     ]

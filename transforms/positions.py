@@ -97,12 +97,12 @@ def source_lines(module: cst.Module, origins: Origins) -> tuple[int, ...]:
             line = span.start.line + offset
             starts[line] = min(starts.get(line, start), start)
     result = [1]
-    for number in range(1, len(_line_breaks(module.code)) + 1):
+    for number in range(1, len(lines_of(module.code)) + 1):
         result.append(starts[number][1] if number in starts else result[-1])
     return tuple(result[1:])
 
 
-def _line_breaks(code: str) -> list[str]:
+def lines_of(code: str) -> list[str]:
     """The lines of a file as Python counts them."""
     lines = re.split(r"\r\n|\r|\n", code)
     return lines if lines[-1] else lines[:-1]

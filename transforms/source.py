@@ -10,8 +10,9 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 import libcst as cst
@@ -65,6 +66,13 @@ def characters(lines: tuple[str, ...], node: ast.AST) -> int:
     return len(text.encode()[:offset].decode(errors="ignore"))
 
 
+def loop_header(file: Source, loop: ast.For | ast.AsyncFor | ast.While, subject: ast.expr) -> str:
+    """The header of a loop without its mark: `for step in range(steps)`."""
+    if isinstance(loop, ast.While):
+        return f"while {file.segment(subject)}"
+    return f"for {file.segment(loop.target)} in {file.segment(subject)}"
+
+
 def read_source(text: str, filename: str, flags: int = 0) -> Source:
     """Parse a file, or refuse it with the place of the syntax error; the flags are those of ``compile``."""
     lines = tuple(re.split(r"\r\n|\r|\n", text))
@@ -107,14 +115,19 @@ def _syntax_error(filename: str, lines: tuple[str, ...], error: SyntaxError) -> 
     )
 
 
+def header_at(lines: Iterable[str]) -> int | None:
+    """The number of the line, from 1, that says that checkpointer wrote a file; None if it did not."""
+    first = enumerate(islice(lines, 3), start=1)  # a shebang and an encoding may stand before it
+    return next((number for number, line in first if HEADER.match(line)), None)
+
+
 def _refuse_own_output(filename: str, lines: tuple[str, ...]) -> None:
-    for number, line in enumerate(lines[:3], start=1):
-        if HEADER.match(line):
-            raise TransformError(
-                codes.REWRITTEN_ALREADY,
-                "this file was written by checkpointer; its loops are rewritten already",
-                "rewrite the file that the first line names, not this one",
-                filename=filename,
-                line=number,
-                text=line,
-            )
+    if (number := header_at(lines)) is not None:
+        raise TransformError(
+            codes.REWRITTEN_ALREADY,
+            "this file was written by checkpointer; its loops are rewritten already",
+            "rewrite the file that the first line names, not this one",
+            filename=filename,
+            line=number,
+            text=lines[number - 1],
+        )

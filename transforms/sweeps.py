@@ -8,7 +8,7 @@ import libcst as cst
 
 from checkpointer.transforms.outline import Plan, Runtime
 from checkpointer.transforms.positions import Origins
-from checkpointer.transforms.syntax import blank, statement
+from checkpointer.transforms.syntax import Layout, blank, parameters_on_lines, statement
 
 _FORWARD = '''\
 def {name}(loop):
@@ -48,10 +48,12 @@ def {name}(loop, adjoint):
 ACTIONS = ("Advance", "Discard", "Record", "Restore", "Reverse", "Snapshot")
 
 
-def sweeps(plan: Plan, runtime: Runtime, origins: Origins) -> Iterator[cst.FunctionDef]:
+def sweeps(plan: Plan, runtime: Runtime, layout: Layout, origins: Origins) -> Iterator[cst.FunctionDef]:
     """Both sweeps of one loop, two blank lines in front of each."""
     actions = {action: runtime[action] for action in ACTIONS}
     for name, template in ((plan.forward, _FORWARD), (plan.reverse, _REVERSE)):
         made = statement(template.format(name=name, where=plan.where, **actions))
         function = cst.ensure_type(made, cst.FunctionDef).with_changes(leading_lines=[blank(), blank()])
+        if not layout.fits(function, 0):
+            function = parameters_on_lines(function, layout.indent)
         yield origins.put(function, plan.line)

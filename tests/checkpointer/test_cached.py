@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from checkpointer import TransformError, cached
-from checkpointer.cached import cache_of, code_of
+from checkpointer.cached import cache_of, code_at, code_of
 
 TEXT = b"""\
 import numpy as np
@@ -95,6 +95,71 @@ def test_another_text_of_the_same_size_and_time(heat, made):
     os.utime(heat, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert code_of(other, heat) == cached.compiled(other, heat) != code_of(TEXT, heat)
     assert len(made) == 4
+
+
+@pytest.fixture
+def reads():
+    """The paths of the files that were read, and a function that reads."""
+    paths = []
+
+    def read(path):
+        paths.append(path)
+        return Path(path).read_bytes()
+
+    return paths, read
+
+
+def test_a_file_that_is_known_is_not_read(heat, made, monkeypatch, reads):
+    """A file that was changed just now is read once more, when a further change cannot have the same time."""
+    paths, read = reads
+    first = code_at(heat, read)
+    code_at(heat, read)
+    assert paths == [heat, heat]
+    monkeypatch.setattr(cached, "_SETTLED", -(10**12))
+    assert code_at(heat, read) == first
+    assert len(paths) == 3
+    assert code_at(heat, read) == code_of(TEXT, heat) == first
+    assert len(paths) == 3
+    assert made == [heat]
+
+
+@pytest.mark.parametrize("how", ["written in place", "replaced", "damaged cache"])
+def test_a_known_file_that_changes(heat, made, monkeypatch, reads, how, tmp_path):
+    """Its size and its time remain as they were."""
+    paths, read = reads
+    monkeypatch.setattr(cached, "_SETTLED", -(10**12))
+    code_at(heat, read)
+    code_at(heat, read)
+    assert paths == [heat]
+    stat = os.stat(heat)
+    other = TEXT.replace(b"0.5", b"0.7")
+    if how == "written in place":
+        Path(heat).write_bytes(other)
+        os.utime(heat, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    elif how == "replaced":
+        (tmp_path / "other.py").write_bytes(other)
+        os.utime(tmp_path / "other.py", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        os.replace(tmp_path / "other.py", heat)
+    else:
+        cache = Path(cache_of(heat))
+        cache.write_bytes(flipped(cache.read_bytes(), 60))
+        other = TEXT
+    assert code_at(heat, read) == cached.compiled(other, heat)
+    assert paths == [heat, heat]
+
+
+def test_a_change_while_the_file_is_read(heat, made, monkeypatch):
+    """What was known before it was read does not stand for what came then."""
+    monkeypatch.setattr(cached, "_SETTLED", -(10**12))
+    other = TEXT.replace(b"0.5", b"0.7")
+
+    def read(path):
+        data = Path(path).read_bytes()
+        Path(path).write_bytes(other)
+        return data
+
+    assert code_at(heat, read) == cached.compiled(TEXT, heat)
+    assert code_at(heat, lambda path: Path(path).read_bytes()) == cached.compiled(other, heat)
 
 
 def test_another_name_for_the_same_text(heat, made):
@@ -204,9 +269,9 @@ def damages():
     yield "plain bytecode", lambda stored: plain_bytecode()
     yield "longer", lambda stored: stored + b"\0"
     yield "zeros", lambda stored: bytes(len(stored))
-    for length in (1, 8, 15, 16, 23, 24, 25, 100, -100, -1):
+    for length in (1, 8, 15, 16, 23, 24, 31, 32, 39, 40, 41, 100, -100, -1):
         yield f"cut at {length}", lambda stored, length=length: stored[:length]
-    for place in (0, 8, 16, 24, 30, 200, -1):
+    for place in (0, 8, 16, 32, 40, 46, 200, -1):
         yield f"one bit at {place}", lambda stored, place=place: flipped(stored, place)
 
 
@@ -239,9 +304,7 @@ def test_what_is_no_code_object(heat, made):
 
     code_of(TEXT, heat)
     body = marshal.dumps("no code")
-    Path(cache_of(heat)).write_bytes(
-        b"".join([b"CKPcode\n", cached._key(TEXT, heat), importlib.util.source_hash(body), body])
-    )
+    Path(cache_of(heat)).write_bytes(cached._stored(heat)[:32] + importlib.util.source_hash(body) + body)
     assert code_of(TEXT, heat).co_filename == heat
     assert made == [heat, heat]
 

@@ -6,14 +6,19 @@ import inspect
 import linecache
 import math
 import warnings
+from itertools import pairwise
+from pathlib import Path
 
 import numpy
 import numpy as np
 import pytest
 
 import checkpointer
-from checkpointer import Revolve, TransformError, value_and_grad
+from checkpointer import Online, Revolve, TransformError, value_and_grad
 from checkpointer.cells import refused, transform_cell
+from checkpointer.compiled import compile_file
+
+PROGRAMS = Path(__file__).parents[1] / "programs"
 
 
 class Notebook:
@@ -323,6 +328,16 @@ def test_what_runs_is_the_users_line(notebook):
             assert frame.code.raw.co_firstlineno == 2
 
 
+def test_the_log_names_the_line_of_the_loop(notebook, caplog):
+    notebook.plain("from checkpointer import checkpointed").transformed(
+        "\ndef run(u, scheme):\n    u = 2 * u\n    for _ in checkpointed(range(3), scheme):\n        u = u * u\n"
+        "    return u.sum()\n"
+    )
+    with caplog.at_level("INFO", "checkpointer"):
+        value_and_grad(notebook["run"])(X, Revolve(1))
+    assert "<cell 1>:4" in caplog.text
+
+
 def test_warnings_are_given_once(notebook):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -343,6 +358,35 @@ def test_a_refusal_as_a_cell():
     assert vars(again.value) == vars(error)
     (raised,) = tree.body
     assert ast.get_source_segment(text, raised) == "yield u"
+
+
+def statements(text):
+    """A program cut into cells of one statement each; comments belong to what follows them."""
+    lines = text.splitlines(keepends=True)
+    ends = [0, *(node.end_lineno for node in ast.parse(text).body)]
+    return ["".join(lines[start:end]) for start, end in pairwise(ends) if end > start]
+
+
+@pytest.mark.parametrize("name", ["time_split_transport", "shallow_water_class"])
+def test_a_program_in_one_cell_and_in_many(notebook, name):
+    """Both do what the import hook does, which other tests hold against differences."""
+    path = PROGRAMS / f"{name}.py"
+    text = path.read_text("utf-8")
+    hooked = {"__name__": "hooked"}
+    exec(compile_file(path.read_bytes(), str(path)), hooked)
+    many = Notebook()
+    for cell in statements(text):
+        many.transformed(cell)
+    notebook.transformed(text)
+    public = Notebook().plain(text).public()
+    x = np.array(hooked["CONTROLS"], float)
+    for u in (x, 1.01 * x):
+        value, gradient = value_and_grad(hooked["run"])(u.copy(), Online(3))
+        for one in (notebook, many):
+            assert one.public() == public
+            again, same = value_and_grad(one["run"])(u.copy(), Online(3))
+            assert again == value
+            assert np.array_equal(same, gradient)
 
 
 def test_numpy_itself_is_untouched(notebook):

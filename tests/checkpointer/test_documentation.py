@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from click.testing import CliRunner
 
 from checkpointer import MemoryStorage, install_import_hook, last_run, value_and_grad
+from checkpointer.cli.main import cli
 from checkpointer.transforms import lint_source
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -74,11 +76,21 @@ def test_the_example_of_the_background(load):
     assert np.array_equal(gradient, same)
 
 
+def test_the_adjoint_that_is_read(tmp_path, monkeypatch):
+    source, adjoint = examples("reading.md")
+    (report,) = re.findall(r"```text\n(.*?)```", (DOCS / "reading.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "heat.py").write_text(source, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    shown = CliRunner().invoke(cli, ["show", "heat.py"]).output
+    assert shown.partition("\n")[2] == adjoint.partition("\n")[2]  # the first line names a version
+    assert CliRunner().invoke(cli, ["show", "heat.py", "--report"]).output == report
+
+
 def test_the_examples_of_runs(tmp_path, monkeypatch, capsys):
     """The summary, the line of the log and the bars, but for the times."""
     page = (DOCS / "runs.md").read_text("utf-8")
-    program, several = examples("runs.md")
-    summary, bars, logged = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    program, several, reported = examples("runs.md")
+    summary, report, bars, logged = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
     assert lint_source(program, "heat.py", []) == ()
     (tmp_path / "heat.py").write_text(program)
     finished = subprocess.run(
@@ -90,7 +102,10 @@ def test_the_examples_of_runs(tmp_path, monkeypatch, capsys):
         env={**os.environ, "CHECKPOINTER_LOG": "info"},
     )
     assert without_times(finished.stdout) == without_times(summary)
-    forward, reverse, line = finished.stderr.splitlines()
+    *lines, line = finished.stderr.splitlines()  # more than two, if the machine is slow
+    forward, reverse = (
+        [line for line in lines if sweep in line][-1] for sweep in (" forward: ", " reverse: ")
+    )
     assert without_times(line) == without_times(logged.rstrip())
     shown, on_the_way = bars.splitlines()
     assert re.search(r"[\d/]+ steps", shown)[0] == re.search(r"[\d/]+ steps", forward)[0]
@@ -103,9 +118,49 @@ def test_the_examples_of_runs(tmp_path, monkeypatch, capsys):
     exec(several, names)
     assert capsys.readouterr().out.startswith("3 calls, the first of final_energy: forward ")
     assert last_run().loops[0].cost.steps == 50
+    (tmp_path / "rod.py").write_text(reported)
+    with install_import_hook("rod"):
+        importlib.import_module("rod")
+    del sys.modules["rod"]
+    assert capsys.readouterr().out == report
 
 
 def without_times(text):
     """With one number and unit for every time, and one space for several."""
     times = re.sub(r"[\d.]+(e\+\d+)? (s|ms|µs)\b", "1 s", re.sub(r"\d\d:\d\d:\d\d", "12:00:00", text))
     return re.sub(r" +", " ", times)
+
+
+def test_the_sessions_of_debugging(tmp_path):
+    """Every command of the page prints what the page shows; what is typed is what stands behind the debugger's prompt."""
+    page = (DOCS / "debugging.md").read_text("utf-8")
+    for name, program in zip(("heat.py", "law.py"), examples("debugging.md"), strict=True):
+        assert lint_source(program, name, []) == ()
+        (tmp_path / name).write_text(program)
+    sessions = re.findall(r"```console\n\$ (.*?)\n(.*?)```", page, re.DOTALL)
+    assert len(sessions) == 3
+    for command, shown in sessions:
+        module = command.replace("checkpointer run", "-m checkpointer run").removeprefix("python ")
+        module = module.replace("-m -m", "-m")
+        typed = re.findall(r"^\(Pdb\) (.*)\n", shown, re.MULTILINE)
+        finished = subprocess.run(
+            [sys.executable, *module.split()],
+            cwd=tmp_path,
+            input="".join(f"{line}\n" for line in typed),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        pieces = finished.stdout.replace(f"{tmp_path}{os.sep}", "").split("(Pdb) ")
+        found = pieces[0] if not typed else "".join(
+            f"(Pdb) {line}\n{piece}" for line, piece in zip(typed, pieces[1:], strict=False)
+        )  # fmt: skip
+        if typed:  # quitting begins the program anew, in front of its first line
+            shown, found = shown.partition("(Pdb) quit")[0], found.partition("(Pdb) quit")[0]
+        assert lines(found) == lines(shown)
+
+
+def lines(text):
+    return [line.rstrip() for line in text.split("\n") if not re.fullmatch(r"[\s~^]+", line)]

@@ -898,7 +898,8 @@ def test_a_process_that_is_killed_leaves_what_it_had(tmp_path):
 def test_a_full_disk(tmp_path):
     finished = execute(tmp_path, "full")
     assert finished.returncode == 1
-    last = finished.stderr.strip().splitlines()[-1]
+    last, note = finished.stderr.strip().splitlines()[-2:]
+    assert note == "In step 10 of the loop at killed.py:13, in the forward sweep"
     assert "StorageError: cannot write the dump" in last
     assert "File too large" in last
     assert "Make room, choose another disk, or write less: every=" in last

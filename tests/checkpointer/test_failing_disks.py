@@ -348,9 +348,10 @@ def test_a_lack_of_memory_in_a_step_is_the_program_s_own(load):
             return x
     """).rewritten
     for again in (False, True):
-        with pytest.raises(MemoryError, match=r"^mine$") as caught:
+        with pytest.raises(MemoryError) as caught:
             grad(program.f)(0.5, 2, again)
         assert type(caught.value) is MemoryError
+        assert str(caught.value) == "mine"
 
 
 # --- disks, in this process -------------------------------------------------------------------------------------------

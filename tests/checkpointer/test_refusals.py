@@ -690,7 +690,7 @@ def test_a_line_that_calls_an_installed_package(load):
 
 
 def test_a_rule_that_gives_up_on_the_way_back(load):
-    """No line of the step is running then; the loop is named."""
+    """No line of the step is running then; the operation's is named, and a note tells the step."""
     program = load("""
         import numpy as np
         from autograd.extend import defvjp, primitive
@@ -715,13 +715,18 @@ def test_a_rule_that_gives_up_on_the_way_back(load):
         def without_loop(u):
             return np.sum(law(u))
     """)
-    with pytest.raises(TraceError, match=r"CKP201 .*of this kind.* step 2 of this loop") as caught:
+    with pytest.raises(TraceError, match=r"CKP201 .*of this kind") as caught:
         grad(program.rewritten.f)(np.ones(3), Revolve(1))
-    assert (caught.value.filename, caught.value.line) == (str(program.path), 18)
-    assert caught.value.text.strip() == "for i in checkpointed(range(3), scheme):"
+    assert (caught.value.filename, caught.value.line) == (str(program.path), 19)
+    assert caught.value.text[caught.value.column :] == "law(u)"
+    name = program.path.name
+    assert caught.value.__notes__ == [
+        f"On the way back through step 2 of the loop at {name}:18, from {name}:19: u = law(u)"
+    ]
+    assert isinstance(caught.value.__cause__, NotImplementedError)
     with pytest.raises(TraceError, match=r"CKP201 .*of this kind") as caught:
         grad(program.rewritten.without_loop)(np.ones(3))
-    assert (caught.value.filename, caught.value.line) == (str(program.path), 22)
+    assert (caught.value.filename, caught.value.line) == (str(program.path), 23)
 
 
 def test_an_adjoint_that_has_no_place_in_the_state():

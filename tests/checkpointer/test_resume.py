@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import types
+from contextlib import nullcontext
 from pathlib import Path
 
 import h5py
@@ -29,6 +30,7 @@ from checkpointer import (
     TieredStorage,
     TwoLevel,
     grad,
+    last_run,
     loop,
     value_and_grad,
     vjp,
@@ -338,6 +340,20 @@ def test_killed_at_every_step(started, clock, tmp_path):
         assert same(started("in_place", INPUTS[0], Revolve(3), storage), expected)
         done = kill - 1
         assert clock.steps <= total - done + 3, kill  # a step or two come again: those under the tape
+
+
+def test_what_an_earlier_process_did_is_not_counted(started, clock, tmp_path):
+    """The summary counts the steps that this process ran: the clock has counted them, too."""
+    started("in_place", INPUTS[0], Revolve(3), MemoryStorage())
+    total = clock.steps
+    for kill in (3, total // 2, total - 2):
+        storage = HDF5Storage(tmp_path / f"{kill}.h5", resume=True, every=0)
+        for last in (False, True):
+            with nullcontext() if last else pytest.raises(Killed):
+                started("in_place", INPUTS[0], Revolve(3), storage, kill=None if last else kill)
+            cost = last_run().loops[0].cost
+            assert cost.advances + cost.reversals == clock.steps - (not last)
+            assert last_run().failure == ("" if last else "Killed")
 
 
 def test_with_few_points_what_comes_after_the_last_is_done_again(started, clock, tmp_path):

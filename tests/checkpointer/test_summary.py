@@ -33,8 +33,8 @@ from checkpointer import (
     vjp,
     watching,
 )
+from checkpointer.counts import PHASES
 from checkpointer.schemes import SCHEMES, simulate
-from checkpointer.work import PHASES
 
 PROGRAM = """
 import numpy as np
@@ -385,6 +385,25 @@ def test_the_seconds_of_a_phase_are_those_of_what_happens_in_it(program, monkeyp
 # --- how it is shown --------------------------------------------------------------------------------------------------
 
 
+def test_the_place_is_the_line_of_the_loop(load):
+    """Also in a function that stands alone, whose code begins where IPython finds it."""
+    text = """
+        from checkpointer import Revolve, checkpointed, transform
+
+        {}
+        def f(x):
+            y = x
+            for step in checkpointed(range(3), Revolve(1)):
+                y = y * y
+            return y
+    """
+    for decorator in ("@transform", "# no decorator"):
+        program = load(text.format(decorator))
+        for module in (program.rewritten, program.plain) if "@" in decorator else (program.rewritten,):
+            grad(module.f)(1.5)
+            assert only_loop().place == f"{program.path.name}:7"
+
+
 def test_it_prints_as_a_table(program):
     grad(program.nested)(U, Revolve(2), Mixed(2))
     outer, inner = last_run().loops
@@ -460,7 +479,7 @@ def test_a_picture_of_a_loop_that_ended_early(program):
 
 
 def test_pictures_of_more_than_fits(program, monkeypatch):
-    monkeypatch.setattr("checkpointer.work._MOST", 10)
+    monkeypatch.setattr("checkpointer.counts._MOST", 10)
     grad(program.known)(U, Revolve(2), 12)
     assert last_run().plot().axes[0].get_title().endswith(", its beginning")
     with watching() as runs:

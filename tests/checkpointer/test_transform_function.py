@@ -12,6 +12,7 @@ import subprocess
 import sys
 import traceback
 from dataclasses import dataclass
+from functools import partial
 from math import sqrt as root
 
 import autograd
@@ -86,6 +87,19 @@ def test_all_spellings_of_numpy_math_and_the_mark():
         step = np.eye(3)[k] * 1e-6
         difference = (every_name(u + step, 3) - every_name(u - step, 3)) / 2e-6
         assert gradient[k] == pytest.approx(difference, rel=1e-7)
+
+
+def test_what_a_module_with_a_drop_in_has_imported_for_itself():
+    """``autograd.numpy.linalg`` has `partial`, but NumPy's has not."""
+
+    @transform
+    def run(u):
+        for _ in checkpointed(range(2), Revolve(1)):
+            u = partial(np.multiply, u)(u)
+        return u
+
+    assert vars(sys.modules["autograd.numpy.linalg"])["partial"] is partial
+    assert grad(run)(1.5) == pytest.approx(4 * 1.5**3)
 
 
 def test_a_mark_in_a_comment():

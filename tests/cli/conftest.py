@@ -1,10 +1,15 @@
 """How the tests of the commands call them: as real processes, in a folder of their own."""
 
 import os
+import pty
 import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
+
+from checkpointer.cli import colours
+from checkpointer.cli.main import cli
 
 HEAT = '''\
 """Heat."""
@@ -35,6 +40,59 @@ def heat(tmp_path):
     file = tmp_path / "heat.py"
     file.write_text(HEAT, encoding="utf-8")
     return file
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch):
+    """``invoke("lint", "heat.py")``: the finished command, run in this process, which is quicker."""
+    monkeypatch.chdir(tmp_path)
+    for name in colours.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+    def call(*arguments, **options):
+        return CliRunner().invoke(cli, [str(argument) for argument in arguments], **options)
+
+    return call
+
+
+@pytest.fixture(name="read_to_the_end")
+def fixture_read_to_the_end():
+    return read_to_the_end
+
+
+def read_to_the_end(terminal):
+    """All that our end of a pseudo-terminal is sent."""
+    shown = b""
+    try:
+        while data := os.read(terminal, 1 << 16):
+            shown += data
+    except OSError:  # so Linux says that nobody holds the other end any more
+        pass
+    os.close(terminal)
+    return shown.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    """``terminal("lint", "heat.py")``: the exit code, and what a terminal is sent by a real process."""
+
+    def call(*arguments, **environment):
+        ours, theirs = pty.openpty()
+        inherited = {name: value for name, value in os.environ.items() if name not in colours.VARIABLES}
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "checkpointer", *map(str, arguments)],
+            cwd=tmp_path,
+            env={**inherited, "TERM": "xterm-256color", "COLUMNS": "120", **environment},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        shown = read_to_the_end(ours)
+        return process.wait(), shown
+
+    return call
 
 
 @pytest.fixture

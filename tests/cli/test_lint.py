@@ -1,11 +1,9 @@
 """``checkpointer lint``: its output for people and programs, and its exit codes."""
 
 import json
+from functools import partial
 
 import pytest
-from click.testing import CliRunner
-
-from checkpointer.cli.main import cli
 
 BAD = """\
 import time
@@ -36,14 +34,9 @@ be repeated without that code
 
 
 @pytest.fixture
-def lint(tmp_path, monkeypatch):
-    """``lint("bad.py")``: the finished command, run in this process, which is quicker."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments, **options):
-        return CliRunner().invoke(cli, ["lint", *arguments], **options)
-
-    return call
+def lint(invoke):
+    """``lint("bad.py")``: the finished command."""
+    return partial(invoke, "lint")
 
 
 @pytest.fixture
@@ -121,7 +114,10 @@ def test_what_is_no_python(lint, bad, data, message):
     ("arguments", "message"),
     [
         (["nowhere.py"], "cannot read nowhere.py: no such file or directory"),
-        (["."], "cannot read .: is a directory"),
+        (
+            ["bad.py", "--stdin-filename", "good.py"],
+            "--stdin-filename names what is read from standard input",
+        ),
         ([], "Missing argument 'FILE...'"),
         (["--frobnicate", "bad.py"], "No such option"),
     ],
@@ -130,3 +126,23 @@ def test_misuse(lint, bad, arguments, message):
     finished = lint(*arguments)
     assert (finished.exit_code, finished.stdout) == (2, "")
     assert f"Error: {message}" in finished.stderr
+
+
+def test_folders(lint, bad, heat, tmp_path):
+    """The same files that `rewrite` takes."""
+    (tmp_path / "src/.venv").mkdir(parents=True)
+    bad.rename(tmp_path / "src/bad.py")
+    for name in ("src/.venv/bad.py", "src/.bad.py"):
+        (tmp_path / name).write_text(BAD)
+    (tmp_path / "src/heat_adjoint.py").write_text(
+        "# Adjoint of heat.py, written by checkpointer 0.1.0. Change heat.py\n"
+    )
+    finished = lint("src", "heat.py")
+    assert (finished.exit_code, finished.stdout) == (1, FOUND.replace("bad.py", "src/bad.py"))
+    assert lint("src/heat_adjoint.py").stdout.count("CKP115") == 1
+
+
+def test_standard_input(lint, bad):
+    finished = lint("-", input=BAD)
+    assert (finished.exit_code, finished.stdout) == (1, FOUND.replace("bad.py", "<stdin>"))
+    assert lint("-", "--stdin-filename", "bad.py", input=BAD).stdout == FOUND

@@ -8,10 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from click.testing import CliRunner
 
 from checkpointer.cli import pictures, quantities, tables, traces, written
-from checkpointer.cli.main import cli
 from checkpointer.cli.pictures import picture
 from checkpointer.cli.traces import trace
 from checkpointer.schemes import (
@@ -31,14 +29,9 @@ from checkpointer.schemes import (
 
 
 @pytest.fixture
-def plan(tmp_path, monkeypatch):
-    """``plan("--steps", "10")``: the finished command, run in this process, which is quicker."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(text, *arguments):
-        return CliRunner().invoke(cli, ["plan", *text.split(), *arguments])
-
-    return call
+def plan(invoke):
+    """``plan("--steps 10")``: the finished command."""
+    return lambda text, *arguments: invoke("plan", *text.split(), *arguments)
 
 
 @pytest.fixture
@@ -213,20 +206,40 @@ def test_a_narrow_terminal_loses_no_column(plan, monkeypatch):
         ("--steps 9 --snapshots 3 --plot plan", "--plot must end in .png or .svg, but is plan"),
         ("--steps 9 --snapshots 3 --scheme StoreAll()", "--scheme says what to draw, and needs --plot"),
         (
-            "--steps 9 --snapshots 3 --plot a.svg --scheme Revolve",
-            "--scheme must be a scheme as in Python, such as",
+            "--steps 9 --snapshots 3 --plot a.svg --scheme 'Revolve'",
+            '--scheme must be a scheme as in Python, such as "Revolve(snapshots=8)", of Auto, ',
         ),
-        ("--steps 9 --snapshots 3 --plot a.svg --scheme Revolv(3)", "of Auto, "),
         (
             "--steps 9 --snapshots 3 --plot a.svg --scheme Revolve(0)",
             "Revolve: snapshots must be an integer, 1 or more",
         ),
-        ("--steps 9 --snapshots 3 --plot a.svg --scheme Revolve(a=1)", "unexpected keyword argument 'a'"),
-        (
-            "--steps 9 --snapshots 3 --plot a.svg --scheme Revolve(exit())",
-            "with numbers for arguments, but is",
-        ),
+        ("--steps 9 --snapshots 3 --plot a.svg --scheme Revolve(1,2)", "takes 2 positional arguments but 3"),
+        ("--steps 9 --snapshots 3 --plot a.svg --scheme Revolve(exit())", "unknown scheme `exit`"),
         ("--steps 9 --snapshots 3 --plot a.svg --scheme Revolve(*[3])", "with numbers for arguments, but is"),
+        (
+            "--steps 9 --snapshots 3 --plot a.svg --scheme Revolv(3)",
+            "unknown scheme `Revolv`; did you mean `Revolve`?",
+        ),
+        (
+            "--steps 9 --snapshots 3 --plot a.svg --scheme Revolv",
+            "unknown scheme `Revolv`; did you mean `Revolve`?",
+        ),
+        (
+            "--steps 9 --snapshots 3 --plot a.svg --scheme exec(3)",
+            "unknown scheme `exec` Instead: name one of Auto, ",
+        ),
+        (
+            "--steps 9 --snapshots 3 --plot a.svg --scheme Revolve(snapshot=3)",
+            "Revolve has no argument `snapshot`; did you mean `snapshots`? Instead: give snapshots",
+        ),
+        (
+            "--steps 9 --snapshots 3 --plot a.svg --scheme HRevolve(Level(3,writ=2))",
+            "Level has no argument `writ`; did you mean `write`? Instead: give slots, write, read",
+        ),
+        (
+            "--steps 9 --snapshots 3 --plot a.svg --scheme StoreAll",
+            "no StoreAll is in the plan: it holds 8 in memory, where 3 fit Instead: give its arguments",
+        ),
         ("--steps 9 --snapshots 3 --plot a.svg --scheme Level(3)", "--scheme must be a scheme as in Python"),
         ("--steps 9 --snapshots 3 --plot a.svg --scheme 3", "--scheme must be a scheme as in Python"),
         ("--steps 9 --snapshots 3 --frobnicate", "No such option"),
@@ -335,7 +348,13 @@ def test_the_scheme_that_is_drawn(plan, monkeypatch):
         plan("--steps 9 --snapshots 3 --plot a.png --scheme HRevolve(Level(2),Level(3,write=2.5))").exit_code
         == 0
     )
-    assert drawn == [TwoLevel(period=3, snapshots=1), None, HRevolve(Level(2), Level(3, write=2.5))]
+    assert plan("--steps 9 --snapshots 3 --plot a.png --scheme Revolve").exit_code == 0
+    assert drawn == [
+        TwoLevel(period=3, snapshots=1),
+        None,
+        HRevolve(Level(2), Level(3, write=2.5)),
+        Revolve(3),
+    ]
 
 
 def test_a_picture_that_cannot_be_written(plan):

@@ -32,7 +32,7 @@ def test_the_module_can_be_imported(checkpointer, heat, tmp_path):
 def test_output(checkpointer, heat, tmp_path):
     (tmp_path / "build").mkdir()
     finished = checkpointer("rewrite", "heat.py", "-o", "build/heat.py")
-    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "wrote build/heat.py\n")
     assert names(tmp_path / "build") == ["heat.py"]
     assert names(tmp_path) == ["build", "heat.py"]
 
@@ -96,20 +96,20 @@ def test_it_never_replaces_the_file_itself(checkpointer, heat, tmp_path, out, as
     [
         ("nowhere/out.py", "cannot write nowhere/out.py: no such file or directory\n"),
         ("heat.py/out.py", "cannot write heat.py/out.py: not a directory\n"),
-        ("folder", "cannot write folder: it is a directory\n"),
+        ("folder", "cannot write folder/heat.py: it is a directory\n"),
         ("locked/out.py", "cannot write locked/out.py: permission denied\n"),
         ("x" * 300, "file name too long\n"),
     ],
 )
 def test_where_it_cannot_write(checkpointer, heat, tmp_path, out, message, assert_one_message):
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/heat.py").mkdir(parents=True)
     (tmp_path / "locked").mkdir()
     (tmp_path / "locked").chmod(0o500)
     if out.startswith("locked") and os.access(tmp_path / "locked", os.W_OK):
         pytest.skip("this user may write everywhere")
     assert_one_message(checkpointer("rewrite", "heat.py", "-o", out), message)
     assert names(tmp_path) == ["folder", "heat.py", "locked"]
-    assert names(tmp_path / "folder") == names(tmp_path / "locked") == []
+    assert names(tmp_path / "folder/heat.py") == names(tmp_path / "locked") == []
 
 
 def test_nothing_is_left_of_a_file_that_could_not_be_written_whole(

@@ -1,5 +1,6 @@
 """``checkpointer run``: as ``python FILE ARGS``, with the marked loops transformed."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -140,10 +141,13 @@ def test_the_traceback_of_a_step_shows_the_users_lines(checkpointer, script):
     )
     finished = checkpointer("run", "script.py")
     assert finished.returncode == 1
-    assert 'script.py", line 4, in <module>\n' in finished.stderr
-    assert f'{file.name}", line 5, in loop1_step\n    u = u + np.ones(step + 2)\n' in finished.stderr
-    assert "/cli/" not in finished.stderr
-    assert finished.stderr.startswith("Traceback (most recent call last):\n")
+    assert re.sub(r" +[~^]+\n", "", finished.stderr) == (
+        "Traceback (most recent call last):\n"
+        f'  File "{file}", line 4, in <module>\n    for step in checkpointed(range(3), Revolve(1)):\n'
+        f'  File "{file}", line 5, in <step>\n    u = u + np.ones(step + 2)\n'
+        "ValueError: operands could not be broadcast together with shapes (2,) (3,) \n"
+        "In step 1 of the loop at script.py:4\n"
+    )
 
 
 def test_a_refused_mark_in_a_module_beside_the_script(checkpointer, script):

@@ -150,8 +150,8 @@ def f(x):
 """
     code = rewrite(source).code
     for line in (
-        "from checkpointer.runtime import Advance as Advance_, Discard, Record, Restore, Return, Reverse, Snapshot,"
-        " differentiable, run_loop as run_loop_\n",
+        "from checkpointer.runtime import Advance as Advance_\n",
+        "from checkpointer.runtime import run_loop as run_loop_\n",
         "    def f_loop1_step(item_):\n",
         "        x.a = item_\n",
         "    ended_ = run_loop_(\n",

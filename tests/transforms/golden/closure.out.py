@@ -2,18 +2,28 @@
 #
 # loop 1  closure.py:18  for i in range(n)  Revolve(snapshots=2)
 from checkpointer import Revolve
-from checkpointer.runtime import Advance, Discard, Record, Restore, Reverse, Snapshot, differentiable, run_loop
+from checkpointer.runtime import (
+    Advance,
+    Discard,
+    Record,
+    Restore,
+    Reverse,
+    Snapshot,
+    differentiable,
+    run_loop,
+)
 
 
+# closure.py:4
 def outer(n):
     count = 0
 
     def observe():
         return x, last
 
+    # closure.py:10
     @differentiable
     def inner(x0):
-        nonlocal count
         x = x0
         watchers = []
 

@@ -3,11 +3,21 @@
 # loop 1  function.py:13  for step in range(steps)  Revolve(snapshots=8)
 """The heat equation, explicitly."""
 
-from checkpointer import numpy as np
 from checkpointer import Revolve
-from checkpointer.runtime import Advance, Discard, Record, Restore, Reverse, Snapshot, differentiable, run_loop
+from checkpointer import numpy as np
+from checkpointer.runtime import (
+    Advance,
+    Discard,
+    Record,
+    Restore,
+    Reverse,
+    Snapshot,
+    differentiable,
+    run_loop,
+)
 
 
+# function.py:7
 @differentiable
 def simulate(u, nu, steps):
     """Doc."""
@@ -71,5 +81,6 @@ def simulate_loop1_reverse(loop, adjoint):
 
 
 # after the function
+# function.py:25
 def main():
     return simulate(np.ones(5), 1.0, 10)

@@ -2,42 +2,51 @@
 #
 # loop 1  imports.py:28  for _ in []  Revolve(1)
 import os
-from checkpointer import numpy as np
 import sys  # mixed
-from checkpointer import numpy
-from checkpointer import numpy
 import numpy.linalg as la
 import numpy.lib.stride_tricks
-from checkpointer import numpy
-from checkpointer import math
-from checkpointer import math as m
-from checkpointer import numpy as anp
 from autograd import grad
+from checkpointer import math as m
 from checkpointer import numpy as anp2
+from checkpointer import numpy as anp
+from checkpointer import numpy as np
 from checkpointer.math_names import floor, sqrt as root
 from checkpointer.numpy_names import (
     linalg,  # kept
     zeros as nulls,
 )
 from checkpointer.numpy_names import *
+from checkpointer.runtime import (
+    Advance,
+    Discard,
+    Record,
+    Restore,
+    Reverse,
+    Snapshot,
+    as_complex,
+    as_float,
+    differentiable,
+    run_loop,
+)
 from numpy.linalg import norm
 from checkpointer import (
     Revolve,
     checkpointed,
+    math,
+    numpy,
 )
-from checkpointer.runtime import Advance, Discard, Record, Restore, Reverse, Snapshot, as_complex, as_float, differentiable, run_loop
 
 try: from checkpointer import numpy as np; import json
 except ImportError: pass
 
 
+# imports.py:25
 @differentiable
 def convert(x, float_=float):
     from checkpointer import numpy as np
 
     def convert_loop1_step(_):
         """One iteration of imports.py:28."""
-        pass
 
     run_loop(
         convert_loop1_step,
@@ -82,5 +91,6 @@ def convert_loop1_reverse(loop, adjoint):
     return adjoint
 
 
+# imports.py:33
 def shadow(float):
     return float(1 + 1), f"{as_complex(float)}"

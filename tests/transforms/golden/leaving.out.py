@@ -3,9 +3,24 @@
 # loop 1  leaving.py:5  for i, row in enumerate(data)  Revolve(snapshots=3)
 # loop 2  leaving.py:27  while n > 0  Revolve(snapshots=3)
 from checkpointer import Revolve
-from checkpointer.runtime import Advance, BREAK, CONTINUE, Discard, EXHAUSTED, Record, Restore, Return, Reverse, Snapshot, differentiable, run_loop, run_while
+from checkpointer.runtime import (
+    BREAK,
+    CONTINUE,
+    EXHAUSTED,
+    Advance,
+    Discard,
+    Record,
+    Restore,
+    Return,
+    Reverse,
+    Snapshot,
+    differentiable,
+    run_loop,
+    run_while,
+)
 
 
+# leaving.py:4
 @differentiable
 def search(data, limit):
     seen: object  # first bound in the loop
@@ -77,6 +92,7 @@ def search_loop1_reverse(loop, adjoint):
     return adjoint
 
 
+# leaving.py:26
 @differentiable
 def only_else(n):
     def only_else_loop1_step():

@@ -9,12 +9,23 @@
 from __future__ import annotations
 
 import dataclasses
-from checkpointer import math
-from checkpointer import schemes
-from checkpointer.runtime import Advance, Discard, Record, Restore, Reverse, Snapshot, as_float, differentiable, run_loop
+from checkpointer import math, schemes
+from checkpointer.runtime import (
+    Advance,
+    Discard,
+    Record,
+    Restore,
+    Reverse,
+    Snapshot,
+    as_float,
+    differentiable,
+    run_loop,
+)
 
 
+# method.py:11
 class Base:
+    # method.py:12
     def advance(self, x):
         return x + 1
 
@@ -85,10 +96,12 @@ def Solver_total_loop1_reverse(loop, adjoint):
     return adjoint
 
 
+# method.py:17
 @dataclasses.dataclass
 class Solver(Base):
     __dt: float = 0.1
 
+    # method.py:20
     @differentiable
     def __call__(self, *times):
         __energy = 0.0
@@ -113,6 +126,7 @@ class Solver(Base):
         )
         return __energy, first
 
+    # method.py:29
     @property
     @differentiable
     def total(self):

@@ -3,9 +3,22 @@
 # loop 1  nested.py:5  for i in range(n)  Revolve(snapshots=2)
 # loop 2  nested.py:7  for j in range(i)  Revolve(snapshots=2)
 from checkpointer import Revolve
-from checkpointer.runtime import Advance, BREAK, CONTINUE, Discard, Record, Restore, Return, Reverse, Snapshot, differentiable, run_loop
+from checkpointer.runtime import (
+    BREAK,
+    CONTINUE,
+    Advance,
+    Discard,
+    Record,
+    Restore,
+    Return,
+    Reverse,
+    Snapshot,
+    differentiable,
+    run_loop,
+)
 
 
+# nested.py:4
 @differentiable
 def run(n, item):
     entry: object  # first bound in the loop
@@ -13,7 +26,7 @@ def run(n, item):
 
     def run_loop1_step(i):
         """One iteration of nested.py:5."""
-        nonlocal entry, last
+        nonlocal last
         row = 0
 
         def run_loop2_step(j):

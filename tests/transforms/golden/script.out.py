@@ -3,9 +3,20 @@
 # loop 1  script.py:5  for name, (a, b) in {"x": (1, 2)}.items()  Online(snapshots=4)
 # loop 2  script.py:14  while (error := abs(u).max()) < 1 or u[0] < 0  None
 # loop 3  script.py:20  for k in range(3)
-from checkpointer import numpy as np
 from checkpointer import Online
-from checkpointer.runtime import Advance, Discard, EXHAUSTED, Record, Restore, Reverse, Snapshot, differentiable, run_loop, run_while
+from checkpointer import numpy as np
+from checkpointer.runtime import (
+    EXHAUSTED,
+    Advance,
+    Discard,
+    Record,
+    Restore,
+    Reverse,
+    Snapshot,
+    differentiable,
+    run_loop,
+    run_while,
+)
 
 
 def loop1_forward(loop):
@@ -47,6 +58,7 @@ def loop1_step(item):
     global name, a, b, total
     name, (a, b) = item
     total = a * b
+
 
 run_loop(
     loop1_step,
@@ -146,6 +158,7 @@ if __name__ == "__main__":
     if ended.exhausted:
         print("converged")
 
+    # script.py:19
     @differentiable
     def helper(v):
         def helper_loop1_step(k):
