@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import os
 import sys
+import threading
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import replace
@@ -11,10 +13,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
+from rich.file_proxy import FileProxy
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from checkpointer.replay import original_of
+from checkpointer.replay import original_of, still_quiet
 
 if TYPE_CHECKING:
     from checkpointer.progress_bar import Moment
@@ -60,6 +63,11 @@ def _is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
+_drawing = threading.RLock()
+"""Held while a bar is drawn: a process that was forked in the middle would wait for rich's own locks for ever."""
+_standing: list[Unfailing] = []
+
+
 class Unfailing(Display):
     """A bar where standard error goes to, as long as that works: no program fails for want of a bar."""
 
@@ -68,19 +76,46 @@ class Unfailing(Display):
         self._display: Display | None = None
 
     def begin(self, moment: Moment) -> None:
-        with suppress(Exception):
+        with _drawing, suppress(Exception):
             self._display = display_for(self._title)
+            _standing.append(self)
             self._display.begin(moment)
+        still_quiet()
 
     def show(self, moment: Moment) -> None:
-        if self._display is not None:
-            with suppress(Exception):
+        with _drawing, suppress(Exception):
+            if self._display is not None:
                 self._display.show(moment)
 
     def end(self, moment: Moment, *, finished: bool) -> None:
-        if self._display is not None:
-            with suppress(Exception):
+        with _drawing, suppress(Exception):
+            _standing.clear()
+            if self._display is not None:
                 self._display.end(moment, finished=finished)
+        still_quiet()
+
+    def forget(self) -> None:
+        """Leave the bar to the process that this one was forked from; what is printed here goes straight on."""
+        self._display = None
+        for name in ("stdout", "stderr"):
+            stream: Any = getattr(sys, name)
+            proxy = original_of(stream)
+            if isinstance(proxy, FileProxy):
+                if stream is proxy:
+                    setattr(sys, name, proxy.rich_proxied_file)
+                else:
+                    stream._original = original_of(proxy.rich_proxied_file)
+
+
+def _forked() -> None:
+    for display in _standing:
+        display.forget()
+    _standing.clear()
+    _drawing.release()
+
+
+if hasattr(os, "register_at_fork"):  # where there is such a thing
+    os.register_at_fork(before=_drawing.acquire, after_in_parent=_drawing.release, after_in_child=_forked)
 
 
 class TerminalDisplay(Display):
