@@ -94,7 +94,9 @@ def print_listing(chosen: Excerpt, console: Console) -> None:
     width = len(str(max(chosen.source_lines, default=0)))
     numbers = _beside([text.plain.strip() for text in lines], chosen.source_lines)
     for text, number in zip(lines, numbers, strict=False):
-        console.print(Text.assemble(Text(f"{number:>{width}} ", style="dim"), text), soft_wrap=True)
+        shown = Text.assemble(Text(f"{number:>{width}} ", style="dim"), text)
+        shown.rstrip()
+        console.print(shown, soft_wrap=True)
 
 
 def _beside(lines: Sequence[str], source_lines: Sequence[int]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from checkpointer.cli import pictures, quantities, tables, traces, written
+from checkpointer.cli import consoles, pictures, quantities, traces, written
 from checkpointer.cli.pictures import picture
 from checkpointer.cli.traces import trace
 from checkpointer.schemes import (
@@ -152,7 +152,7 @@ def test_a_billion_steps(planned):
 
 
 def test_a_narrow_terminal_loses_no_column(plan, monkeypatch):
-    monkeypatch.setattr(tables, "_WIDE", 60)
+    monkeypatch.setattr(consoles, "_WIDE", 60)
     finished = plan("--steps 1e9 --snapshots 8 --disk-snapshots 100 --state-size 1MB")
     heading = next(line for line in finished.stdout.splitlines() if "advances" in line)
     assert heading.split() == ["scheme", "advances", "recompute", "memory", "disk", "writes", "reads", "time"]
