@@ -365,8 +365,9 @@ def test_a_picture_that_cannot_be_written(plan):
 
 def test_no_matplotlib(plan, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "checkpointer.cli.pictures")
-    monkeypatch.delattr("checkpointer.cli.pictures")
+    for name in ("checkpointer.cli.pictures", "checkpointer.schedule_picture"):
+        monkeypatch.delitem(sys.modules, name)
+        monkeypatch.delattr(name)
     finished = plan("--steps 9 --snapshots 3 --plot a.png")
     assert finished.exit_code == 1
     assert "Error: --plot needs matplotlib, which is not installed" in finished.stderr
