@@ -14,7 +14,6 @@ values counts as one place). Meant for finding a mistake, not for production.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,6 +26,7 @@ from checkpointer.memory import Array, offset_in, root_of
 from checkpointer.reach import names_in
 from checkpointer.replay import original_of
 from checkpointer.state import State, Survey
+from checkpointer.switches import is_on
 from checkpointer.tails import Tail
 
 Label = tuple[str, int]
@@ -67,7 +67,7 @@ _SUSPECTS = frozenset(
 
 def audit_wanted() -> bool:
     """Whether the environment asks for the audit of every loop."""
-    return os.environ.get("CHECKPOINTER_AUDIT", "") not in ("", "0")
+    return is_on("CHECKPOINTER_AUDIT")
 
 
 class Audit:

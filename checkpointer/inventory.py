@@ -149,10 +149,8 @@ class Inventory:
     def _look(self, loop: Loop, contents: Contents, copied: dict[int, int]) -> None:
         reasons = Reasons(loop, contents)
         kept = next(number for number, (place, _) in enumerate(contents) if loop.state.keeps(place))
-        named, rest = (
-            contents[:kept],
-            contents[kept:],
-        )  # what the walk found by a name, and what only the state keeps
+        # what the walk found by a name, and what only the state keeps
+        named, rest = contents[:kept], contents[kept:]
         names = {key: (f"{_GONE} {name}", value) for key, (name, value) in named_arrays(rest).items()}
         names.update(named_arrays(named))
         for key, (name, value) in names.items():
