@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import autograd  # noqa: F401  whole, before any part of it: see lazy.py
 import numpy as np
 from autograd.tracer import Box
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from copy import copy
 from typing import Any
 
+import autograd  # noqa: F401  whole, before any part of NumPy: see lazy.py
 import numpy as np
 from numpy.typing import NDArray
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import autograd  # noqa: F401  whole, before any part of it: see lazy.py
 from autograd.extend import defvjp_argnums, primitive
 from autograd.tracer import Box
 
@@ -43,6 +44,7 @@ def _wrapping(call: Callable[..., Any], function: F) -> F:
 
     Where many loops are marked, it is much of what loading them takes longer than loading the plain file.
     """
+    call.__dict__.update(function.__dict__)
     call.__wrapped__ = function  # type: ignore[attr-defined]
     call.__module__ = function.__module__
     call.__name__ = function.__name__

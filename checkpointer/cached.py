@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from types import CodeType
 
+from checkpointer.code_objects import remade
 from checkpointer.errors import TransformError
 from checkpointer.version import VERSION
 
@@ -143,11 +144,10 @@ def maker() -> bytes | None:
 
 def files_of_maker() -> list[str]:
     """The files that decide what is made of a user's file."""
-    rewriter = _folder("checkpointer.transforms")
+    rewriter, ours = _folder("checkpointer.transforms"), os.path.dirname(__file__)
     return [
         *(os.path.join(rewriter, name) for name in sorted(os.listdir(rewriter)) if name.endswith(".py")),
-        os.path.join(os.path.dirname(__file__), "compiled.py"),
-        os.path.join(os.path.dirname(__file__), "stepping.py"),
+        *(os.path.join(ours, name) for name in ("code_objects.py", "compiled.py", "stepping.py")),
         os.path.join(_folder("checkpointer.schemes"), "catalogue.py"),  # the names that a comment may use
         os.path.join(_folder("libcst"), "_version.py"),
     ]
@@ -225,5 +225,4 @@ def _at(path: str, code: CodeType) -> CodeType:
     """The same code, from this file: a cache may have moved with its source."""
     if code.co_filename == path:
         return code
-    constants = tuple(_at(path, each) if isinstance(each, CodeType) else each for each in code.co_consts)
-    return code.replace(co_filename=path, co_consts=constants)
+    return remade(code, lambda each: each.replace(co_filename=path))

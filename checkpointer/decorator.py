@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Any, TypeVar, cast
 
+from checkpointer.code_objects import remade
 from checkpointer.errors import ArgumentError, TransformError
 from checkpointer.meanings import REST, imports_of, names_in
 
@@ -303,7 +304,7 @@ def _factory(tree: ast.Module, alone: StandAlone, function: FunctionType) -> Fun
     ast.fix_missing_locations(around)
     flags = code.co_flags & _FUTURE
     compiled = _named(compile(around, code.co_filename, "exec", flags=flags, dont_inherit=True), _FACTORY)
-    compiled = _qualified(compiled, code)
+    compiled = remade(compiled, lambda each: _qualified(each, code))
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
     closure = tuple(cells[name] for name in compiled.co_freevars)
     return FunctionType(compiled, function.__globals__, closure=closure)
@@ -342,12 +343,9 @@ def _named(code: CodeType, name: str) -> CodeType:
 
 
 def _qualified(code: CodeType, users: CodeType) -> CodeType:
-    """The code with the names that all code in it would have in the user's file."""
+    """Code of the factory with the name that it would have in the user's file."""
     name = code.co_qualname.rpartition(f"{_FACTORY}.<locals>.")[2]
     if name.startswith(_TARGET):
         name = users.co_qualname + name.removeprefix(_TARGET)
-    constants = [
-        _qualified(value, users) if isinstance(value, CodeType) else value for value in code.co_consts
-    ]
     own = users.co_name if code.co_name == _TARGET else code.co_name
-    return code.replace(co_name=own, co_qualname=name, co_consts=tuple(constants))
+    return code.replace(co_name=own, co_qualname=name)

@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import autograd  # noqa: F401  whole, before any part of it: see lazy.py
 import numpy as np
 from autograd.tracer import Box
 

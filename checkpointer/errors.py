@@ -53,10 +53,7 @@ class RefusedError(CheckpointerError):
     def _message(self) -> str:
         where = f"{self.filename}:{self.line}: " if self.filename else ""
         lines = [f"{where}{self.code} {self.what}"]
-        if self.text.strip():
-            stripped = self.text.strip()
-            indent = len(self.text) - len(self.text.lstrip())
-            lines += [f"    {stripped}", "    " + " " * max(self.column - indent, 0) + "^"]
+        lines += with_caret(self.text, self.column)
         lines.append(f"Instead: {self.instead}")
         return "\n".join(lines)
 
@@ -102,6 +99,27 @@ class StorageError(CheckpointerError):
         """The same error, after a function whose value was computed."""
         self.value = value
         return self.adding("The value of the function was computed all the same: error.value")
+
+
+def with_caret(text: str, column: int) -> list[str]:
+    """What a message shows of a line of the user's: the line, and a caret below a column; nothing of a blank line.
+
+    >>> print(*with_caret("  u = v", 6), sep="|")
+        u = v|        ^
+    """
+    line = text.expandtabs(1)
+    if not line.strip():
+        return []
+    indent = len(line) - len(line.lstrip())
+    return [f"    {line.strip()}", "    " + " " * max(column - indent, 0) + "^"]
+
+
+def no_mark_in(filename: str) -> str:
+    """What a message says of a file in which there is nothing to do."""
+    return (
+        f"no loop is marked in {filename}: write `for ... in checkpointed(ITERABLE, Revolve(snapshots=8)):`, or the comment"
+        " `# checkpointer: Revolve(snapshots=8)` above a loop"
+    )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

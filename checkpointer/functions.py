@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import autograd  # noqa: F401  whole, before any part of it: see lazy.py
 import autograd.numpy as anp
 import numpy as np
 from autograd.core import primitive_vjps

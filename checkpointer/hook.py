@@ -57,9 +57,8 @@ class ImportHook:
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
     ) -> ModuleSpec | None:
         finders = list(sys.meta_path)
-        behind = (
-            finders[finders.index(self) + 1 :] if self in finders else []
-        )  # those before were asked already
+        # those before it were asked already
+        behind = finders[finders.index(self) + 1 :] if self in finders else []
         for finder in behind:
             find_spec = getattr(finder, "find_spec", None)
             if find_spec is not None:

@@ -1,5 +1,10 @@
 """Packages that import what they offer when it is first asked for: their names are there, at no cost until then.
 
+So a program may import for the first time in several threads at once. autograd must be whole then before anything else
+happens: it walks NumPy's names, which become more with each part of NumPy that is loaded, and its modules import one
+another in a circle, in which two threads that enter at different places see halves of them. Whoever imports a part of it,
+or a part of NumPy, begins with ``import autograd``.
+
 A package says twice what it offers: in imports under ``TYPE_CHECKING``, which type checkers and editors read, and in
 the table that it gives to `on_demand`. A test compares the two.
 """

@@ -5,6 +5,7 @@ While something is differentiated, the tape watches what its functions and gener
 
 from typing import Any as _Any
 
+import autograd as _autograd  # noqa: F401  whole, before any part of NumPy: see lazy.py
 import numpy.random as _random
 
 from checkpointer.draws import REPLACEMENTS as _REPLACEMENTS

@@ -5,6 +5,7 @@ The classes of generators stay what they are, since annotations and subclasses a
 
 from typing import Any as _Any
 
+import autograd as _autograd  # noqa: F401  whole, before any part of NumPy: see lazy.py
 import numpy.random as _random
 
 from checkpointer.draws import FUNCTIONS as _FUNCTIONS

@@ -107,7 +107,7 @@ def in_debugger(frame: FrameType | None, until: FrameType | None = None) -> bool
     """Whether a debugger's own code runs in a frame, or between it and another one further out."""
     while frame is not None and frame is not until:
         name = str(frame.f_globals.get("__name__", ""))
-        if name in DEBUGGERS or name.partition(".")[0] in _DEBUGGING_PACKAGES:
+        if name in DEBUGGERS or package_of(frame) in _DEBUGGING_PACKAGES:
             return True
         frame = frame.f_back
     return False
@@ -118,9 +118,14 @@ def users(places: list[Place]) -> Place | None:
     return next((place for place in places if not is_installed(place.filename)), next(iter(places), None))
 
 
+def package_of(frame: FrameType) -> str:
+    """The package of the code that runs in a frame: the first word of its module's name."""
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
 def is_ours(frame: FrameType) -> bool:
     """Whether a frame belongs to checkpointer, or to what stands between it and the user's code."""
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OURS
+    return package_of(frame) in _OURS
 
 
 @functools.lru_cache(maxsize=1024)

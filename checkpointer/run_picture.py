@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from checkpointer.counts import PHASES, Timeline
 from checkpointer.schedule_lines import Trace
-from checkpointer.schedule_picture import draw_lines, in_thousands
+from checkpointer.schedule_picture import draw_lines, save
 from checkpointer.summaries import LoopSummary, RunSummary
 
 _COLOURS = dict(
@@ -34,8 +32,7 @@ def draw(run: RunSummary, path: str | os.PathLike[str] | None = None) -> Figure:
         _draw_schedule(loop, place)
     _draw_phases(run, axes[-1])
     if path is not None:
-        with matplotlib.rc_context({"svg.hashsalt": "checkpointer"}):
-            figure.savefig(path)
+        save(figure, path)
     return figure
 
 
@@ -48,11 +45,6 @@ def _draw_schedule(loop: LoopSummary, axes: Axes) -> None:
     draw_lines(axes, lines, loop.cost.advances + 2 * loop.cost.reversals)
     axes.set_title(_title(loop, loop.timeline), fontsize="medium")
     axes.set_xlabel("seconds")
-    axes.set_ylabel("time step")
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.yaxis.set_major_formatter(lambda value, _: in_thousands(value))
-    axes.set_xlim(-0.01 * lines.executed, 1.01 * lines.executed)
-    axes.set_ylim(-0.03 * lines.steps, 1.03 * lines.steps)
 
 
 def _title(loop: LoopSummary, timeline: Timeline) -> str:
@@ -64,7 +56,7 @@ def _title(loop: LoopSummary, timeline: Timeline) -> str:
 
 def _draw_phases(run: RunSummary, axes: Axes) -> None:
     """A row for each loop, the first at the top."""
-    names = [loop.place if loop.inside is None else f"{loop.place} in {loop.inside}" for loop in run.loops]
+    names = [loop.name for loop in run.loops]
     left = [0.0] * len(names)
     for phase in PHASES:
         widths = [loop.seconds[phase] for loop in run.loops]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from checkpointer.active import active
 from checkpointer.counts import Counts, Timeline
+from checkpointer.switches import is_on
 
 if TYPE_CHECKING:
     from checkpointer.inventory import Inventory
@@ -139,8 +139,8 @@ class Run:
 def begin(name: str) -> Run:
     """A call is about to be differentiated in this thread."""
     watchers = [*_everywhere, *_here.watchers]
-    asked = os.environ.get("CHECKPOINTER_REPORT", "") not in ("", "0")
-    run = Run(name, report=asked or any(watcher.report for watcher in watchers))
+    report = is_on("CHECKPOINTER_REPORT") or any(watcher.report for watcher in watchers)
+    run = Run(name, report=report)
     if _here.last is not None:  # times of single actions are kept for the latest call only
         for loop in _here.last.loops.values():
             loop.timeline = None

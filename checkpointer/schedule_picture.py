@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from checkpointer.schedule_lines import Line, Trace
 
@@ -43,6 +47,11 @@ def draw_lines(axes: Axes, lines: Trace, steps: float) -> None:
             _add(axes, some, colour, thickness, order)
             handles.append(Line2D([], [], color=colour, linewidth=max(thickness, 1.5), label=label))
     axes.legend(handles=handles, loc="upper right", framealpha=0.9)
+    axes.set_xlim(-0.01 * lines.executed, 1.01 * lines.executed)
+    axes.set_ylim(-0.03 * lines.steps, 1.03 * lines.steps)
+    axes.set_ylabel("time step")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(lambda value, _: in_thousands(value))
 
 
 def _add(axes: Axes, lines: Sequence[Line], colour: str, width: float, order: float) -> None:
@@ -60,6 +69,13 @@ def _add(axes: Axes, lines: Sequence[Line], colour: str, width: float, order: fl
 
 def _level_name(level: int) -> str:
     return _LEVEL_NAMES[level] if level < len(_LEVEL_NAMES) else f"snapshot on level {level}"
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a picture to a file; the same picture is the same file, also as .svg."""
+    is_svg = os.fspath(path).lower().endswith(".svg")
+    with matplotlib.rc_context({"svg.hashsalt": "checkpointer"}):
+        figure.savefig(path, metadata={"Date": None} if is_svg else None)
 
 
 def in_thousands(value: float) -> str:

@@ -11,7 +11,7 @@ from types import FunctionType, ModuleType
 from typing import IO, TYPE_CHECKING, Any
 
 from checkpointer.decorator import stand_alone
-from checkpointer.errors import ArgumentError, TransformError
+from checkpointer.errors import ArgumentError, TransformError, no_mark_in
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,7 +94,9 @@ def print_listing(chosen: Excerpt, console: Console) -> None:
     width = len(str(max(chosen.source_lines, default=0)))
     numbers = _beside([text.plain.strip() for text in lines], chosen.source_lines)
     for text, number in zip(lines, numbers, strict=False):
-        console.print(Text.assemble(Text(f"{number:>{width}} ", style="dim"), text), soft_wrap=True)
+        shown = Text.assemble(Text(f"{number:>{width}} ", style="dim"), text)
+        shown.rstrip()
+        console.print(shown, soft_wrap=True)
 
 
 def _beside(lines: Sequence[str], source_lines: Sequence[int]) -> Iterator[str]:
@@ -187,11 +189,7 @@ def _lines(filename: str, namespace: dict[str, Any]) -> list[str]:
 def _marked(rewritten: Rewritten, subject: object) -> Rewritten:
     """The same, if there is anything in it to show."""
     if not rewritten.loops:
-        raise ArgumentError(
-            f"show() was given {subject!r}, but no loop is marked in {rewritten.filename}: write"
-            " `for ... in checkpointed(ITERABLE, Revolve(snapshots=8)):`, or the comment"
-            " `# checkpointer: Revolve(snapshots=8)` above a loop"
-        )
+        raise ArgumentError(f"show() was given {subject!r}, but {no_mark_in(rewritten.filename)}")
     return rewritten
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
-from operator import is_not
 from types import CodeType
 from typing import TypeVar
 
+from checkpointer.code_objects import remade
 from checkpointer.transforms import LoopInfo
 
 _Node = TypeVar("_Node", bound=ast.AST)
@@ -88,16 +88,10 @@ def readable(code: CodeType, loops: Iterable[LoopInfo]) -> CodeType:
         stem = loop.function.rpartition(".")[2]
         made = {loop.step: "<step>", loop.forward: "<forward sweep>", loop.reverse: "<reverse sweep>"}
         names.update((name, f"{stem}.{kind}" if stem else kind) for name, kind in made.items())
-    return _renamed(code, names)
+    return remade(code, lambda each: _renamed(each, names))
 
 
 def _renamed(code: CodeType, names: Mapping[str, str]) -> CodeType:
-    constants = tuple(
-        _renamed(constant, names) if isinstance(constant, CodeType) else constant
-        for constant in code.co_consts
-    )
-    if any(map(is_not, constants, code.co_consts)):
-        code = code.replace(co_consts=constants)
     if code.co_name not in names:
         return code
     name = names[code.co_name]

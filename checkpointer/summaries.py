@@ -88,6 +88,11 @@ class LoopSummary:
     state: StateSummary | None = None
 
     @property
+    def name(self) -> str:
+        """Its place, and that of the loop around it."""
+        return self.place if self.inside is None else f"{self.place} in {self.inside}"
+
+    @property
     def recompute_factor(self) -> float:
         """How often a step was run on average: (advances + reversals) / steps."""
         return self.cost.recompute_factor
@@ -180,13 +185,22 @@ class RunSummary:
         matplotlib.figure.Figure
             It belongs to no window; a notebook shows it.
 
+        Raises
+        ------
+        ArgumentError
+            If matplotlib is not installed.
+
         Notes
         -----
         What ran when is known of the thread's latest call only, of loops that are in no other marked loop, and of each of
         them its first run; of others the picture shows what the time was spent on.
         """
-        from checkpointer.run_picture import draw
-
+        try:
+            from checkpointer.run_picture import draw
+        except ModuleNotFoundError as error:
+            raise ArgumentError(
+                f'plot() needs matplotlib, which is not installed ({error}): pip install "checkpointer-ad[plot]"'
+            ) from error
         return draw(self, path)
 
     def __str__(self) -> str:

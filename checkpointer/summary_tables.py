@@ -128,7 +128,7 @@ def _times(loops: tuple[LoopSummary, ...]) -> Table:
 
 
 def _called(loop: LoopSummary) -> str:
-    return loop.place if loop.inside is None else f"  {loop.place} in {loop.inside}"
+    return loop.name if loop.inside is None else f"  {loop.name}"
 
 
 def _size(size: int) -> str:
@@ -158,10 +158,12 @@ def _state_headline(loop: LoopSummary) -> str:
     """What a snapshot costs, and what all of them."""
     state = loop.state
     if state is None:
-        return f"{_called(loop).strip()}: its snapshots were not looked at"
+        return f"{loop.name}: its snapshots were not looked at"
     if not state.snapshots:
-        return f"{_called(loop).strip()}: no snapshot was taken"
-    said = f"{_called(loop).strip()}: the first snapshot {'copied' if state.in_memory else 'took'} {show_size(state.first)}"
+        return f"{loop.name}: no snapshot was taken"
+    said = (
+        f"{loop.name}: the first snapshot {'copied' if state.in_memory else 'took'} {show_size(state.first)}"
+    )
     if state.further is not None:
         said += f", each of {state.snapshots - 1} more {show_size(round(state.further))} on average"
     if state.in_memory:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import autograd  # noqa: F401  whole, before any part of it: see lazy.py
 import numpy as np
 from autograd.core import VJPNode, primitive_vjps
 from autograd.tracer import trace_stack

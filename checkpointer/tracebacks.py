@@ -7,7 +7,6 @@ An error of checkpointer itself keeps them; so do all with ``CHECKPOINTER_FULL_T
 from __future__ import annotations
 
 import ast
-import os
 import sys
 from collections.abc import Iterator
 from types import FrameType, TracebackType
@@ -15,7 +14,8 @@ from types import FrameType, TracebackType
 from checkpointer.boxes import is_traced
 from checkpointer.errors import CheckpointerError
 from checkpointer.notes import add_note
-from checkpointer.places import loop_at
+from checkpointer.places import loop_at, package_of
+from checkpointer.switches import is_on
 
 _MACHINERY = frozenset(("autograd", "checkpointer"))
 _BETWEEN = frozenset(("contextlib", "warnings"))
@@ -32,7 +32,7 @@ _NEEDS_NO_FRAMES = (ArithmeticError, CheckpointerError, KeyboardInterrupt, Warni
 
 def full_tracebacks() -> bool:
     """Whether the user wants to see all frames."""
-    return os.environ.get("CHECKPOINTER_FULL_TRACEBACK", "0") not in ("", "0")
+    return is_on("CHECKPOINTER_FULL_TRACEBACK")
 
 
 def trim(error: BaseException) -> None:
@@ -104,15 +104,11 @@ def _which_are_ours(frames: list[FrameType]) -> list[bool]:
     """Which frames, from the outermost in, are machinery: ours, and what only ours call."""
     found: list[bool] = []
     for place, frame in enumerate(frames):
-        package = _package(frame)
+        package = package_of(frame)
         around = frames[place - 1] if place and found[-1] else None
         called = around is not None and (package in _BETWEEN or _calls(_FORWARD | _REVERSE, around))
         found.append(package in _MACHINERY or called)
     return found
-
-
-def _package(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
 def _calls(sweeps: frozenset[str], frame: FrameType) -> bool:
@@ -122,7 +118,7 @@ def _calls(sweeps: frozenset[str], frame: FrameType) -> bool:
 
 def _is_bug(error: BaseException, ours: list[bool], innermost: FrameType) -> bool:
     """Whether an error is one of checkpointer itself, and not the program's, raised by us on behalf of its line."""
-    if not ours[-1] or _package(innermost) == "autograd":
+    if not ours[-1] or package_of(innermost) == "autograd":
         return False
     if isinstance(error, CheckpointerError | KeyboardInterrupt):
         return False

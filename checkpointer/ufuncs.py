@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import autograd  # noqa: F401  whole, before any part of it: see lazy.py
 import numpy as np
 from autograd.tracer import Box, trace_primitives_map
 

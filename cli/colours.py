@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import IO, Any
 
+from checkpointer.switches import is_on
+
 VARIABLES = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR")
 """What is looked at, besides ``TERM``."""
 
@@ -17,7 +19,7 @@ def wanted() -> bool | None:
     """
     if os.environ.get("NO_COLOR"):
         return False
-    if any(os.environ.get(name, "") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+    if is_on("FORCE_COLOR") or is_on("CLICOLOR_FORCE"):
         return True
     if os.environ.get("CLICOLOR") == "0" or os.environ.get("TERM") == "dumb":
         return False

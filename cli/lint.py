@@ -13,6 +13,7 @@ import click
 
 from checkpointer.cli import source
 from checkpointer.cli.files import STDIN, STDIN_FILENAME_ALONE, python_files
+from checkpointer.errors import with_caret
 
 if TYPE_CHECKING:
     from checkpointer.transforms import Finding
@@ -92,11 +93,8 @@ def _as_text(name: str, finding: Finding) -> str:
     colour = "yellow" if finding.severity == "warning" else "red"
     place = click.style(f"{name}:{finding.line}:{finding.column + 1}:", bold=True)
     lines = [f"{place} {click.style(finding.code, fg=colour, bold=True)} {finding.what}"]
-    line = finding.text.expandtabs(1)
-    if line.strip():
-        indent = len(line) - len(line.lstrip())
-        caret = " " * max(finding.column - indent, 0) + "^"
-        lines += [f"    {line.strip()}", f"    {click.style(caret, fg=colour, bold=True)}"]
+    shown = with_caret(finding.text, finding.column)
+    lines += [*shown[:1], *(click.style(caret, fg=colour, bold=True) for caret in shown[1:])]
     lines.append(f"    {click.style('Instead:', bold=True)} {finding.instead}")
     return "\n".join(lines)
 

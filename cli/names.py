@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import os
-import shutil
-import sys
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
+from checkpointer.cli.consoles import for_text, text_of
 from checkpointer.transforms.roles import LoopReport
 
-_WIDE = 200
-"""Characters in a line where nobody looks."""
 _STYLES = {"carried": "bold", "constant": "", "local": "dim"}
 _NOTE = (
     "This is what the text tells. What a step reaches through objects and through functions of other modules is found"
@@ -24,15 +19,7 @@ _NOTE = (
 
 def as_text(file: str, reports: Sequence[LoopReport], *, coloured: bool) -> str:
     """The tables of some loops, each below its header."""
-    looked_at = sys.stdout.isatty()
-    console = Console(
-        file=io.StringIO(),
-        force_terminal=coloured,
-        no_color=not coloured,
-        width=shutil.get_terminal_size().columns if looked_at else _WIDE,
-        highlight=False,
-        markup=False,
-    )
+    console = for_text(coloured=coloured)
     for report in reports:
         where = f" in {report.function}" if report.function else ""
         head = [
@@ -46,8 +33,7 @@ def as_text(file: str, reports: Sequence[LoopReport], *, coloured: bool) -> str:
         console.print(_table(report))
         console.print()
     console.print(_NOTE, style="dim")
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    return text_of(console)
 
 
 def _table(report: LoopReport) -> Table:

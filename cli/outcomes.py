@@ -12,6 +12,7 @@ import click
 
 from checkpointer.cli import files, source, writing
 from checkpointer.cli.jobs import Job, Unmarked
+from checkpointer.errors import no_mark_in
 
 
 class Status(Enum):
@@ -76,7 +77,7 @@ def _contents(job: Job, data: bytes) -> bytes | None:
     if rewritten.loops or job.unmarked is Unmarked.REWRITTEN:
         return writing.encoded(rewritten.code, data)
     if job.unmarked is Unmarked.REFUSED:
-        raise click.ClickException(source.NO_MARK.format(job.name))
+        raise click.ClickException(no_mark_in(job.name))
     _refuse_left_over(job)
     return None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -14,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from checkpointer.cli.curves import curves
 from checkpointer.cli.plans import Plan
 from checkpointer.cli.traces import trace
-from checkpointer.schedule_picture import draw_lines, in_thousands
+from checkpointer.schedule_picture import draw_lines, in_thousands, save
 from checkpointer.schemes import Scheme
 from checkpointer.schemes.planning import Candidate, written
 
@@ -64,12 +63,8 @@ def picture(scheme: Scheme, steps: int, axes: Axes | None = None) -> Figure:
     draw_lines(axes, lines, lines.executed)
     axes.set_title(f"{written(scheme)}, {in_thousands(steps)} step{'s' * (steps > 1)}")
     axes.set_xlabel("steps executed: plainly, under the tape, and pulled back through")
-    axes.set_ylabel("time step")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(integer=True))
-        axis.set_major_formatter(lambda value, _: in_thousands(value))
-    axes.set_xlim(-0.01 * lines.executed, 1.01 * lines.executed)
-    axes.set_ylim(-0.03 * steps, 1.03 * steps)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_formatter(lambda value, _: in_thousands(value))
     figure = axes.get_figure(root=True)
     assert figure is not None
     return figure
@@ -159,6 +154,5 @@ def draw(path: Path, plan: Plan, scheme: Scheme | None) -> list[str]:
     else:
         right = figure.subplots()
     trade_off(plan, right)
-    with matplotlib.rc_context({"svg.hashsalt": "checkpointer"}):  # the same picture, the same file
-        figure.savefig(path, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+    save(figure, path)
     return notes

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,9 +87,8 @@ def show(
         return
     listing = _listing(chosen, coloured=coloured)
     if pager and sys.stdout.isatty():
-        os.environ.setdefault(
-            "LESS", "FRX"
-        )  # as git has it: colours, and no pager for what fits on one screen
+        # as git has it: colours, and no pager for what fits on one screen
+        os.environ.setdefault("LESS", "FRX")
         click.echo_via_pager(listing, color=coloured)
     else:
         click.echo(listing, nl=False, color=coloured)
@@ -126,17 +123,9 @@ def split(what: str) -> tuple[Path, str | None]:
 
 def _listing(chosen: Excerpt, *, coloured: bool) -> str:
     """The code for people, as a text."""
-    from rich.console import Console
-
+    from checkpointer.cli import consoles
     from checkpointer.showing import print_listing
 
-    console = Console(
-        file=io.StringIO(),
-        force_terminal=True,
-        no_color=not coloured,
-        color_system="standard" if coloured else None,
-        width=shutil.get_terminal_size().columns,
-    )
+    console = consoles.for_text(coloured=coloured)
     print_listing(chosen, console)
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return text
+    return consoles.text_of(console)

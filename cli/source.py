@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from checkpointer.errors import TransformError
+from checkpointer.errors import TransformError, no_mark_in, with_caret
 
 if TYPE_CHECKING:
     from checkpointer.transforms import Rewritten
-
-NO_MARK = (
-    "no loop is marked in {}: write `for ... in checkpointed(ITERABLE, Revolve(snapshots=8)):`, or"
-    " the comment `# checkpointer: Revolve(snapshots=8)` above a loop"
-)
 
 
 def read(path: Path) -> bytes:
@@ -57,11 +52,8 @@ def python_from(name: str | Path) -> Iterator[None]:
         raise click.ClickException(str(error)) from error
     except SyntaxError as error:
         raise click.ClickException(_not_python(name, error)) from error
-    except (
-        ValueError,
-        RecursionError,
-        MemoryError,
-    ) as error:  # null bytes; nested beyond Python's own limits
+    # null bytes; nested beyond Python's own limits
+    except (ValueError, RecursionError, MemoryError) as error:
         raise click.ClickException(f"{name}: not Python: {error}") from error
 
 
@@ -75,7 +67,7 @@ def rewritten(path: Path) -> Rewritten:
     """
     result = rewrite_data(read(path), str(path))
     if not result.loops:
-        raise click.ClickException(NO_MARK.format(path))
+        raise click.ClickException(no_mark_in(str(path)))
     return result
 
 
@@ -101,11 +93,5 @@ def reason(error: OSError) -> str:
 
 def _not_python(name: str | Path, error: SyntaxError) -> str:
     where = f"{name}:{error.lineno}" if error.lineno else str(name)
-    message = f"{where}: not Python: {error.msg}"
-    text = (error.text or "").rstrip()
-    if text.strip():
-        indent = len(text) - len(text.lstrip())
-        message += f"\n    {text.strip()}"
-        if error.offset:
-            message += "\n    " + " " * max(error.offset - 1 - indent, 0) + "^"
-    return message
+    shown = with_caret(error.text or "", (error.offset or 1) - 1)
+    return "\n".join([f"{where}: not Python: {error.msg}", *(shown if error.offset else shown[:1])])

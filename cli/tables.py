@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import shutil
 import sys
 
 from rich.console import Console
@@ -11,11 +9,9 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from checkpointer.cli.colours import coloured
+from checkpointer.cli.consoles import for_text, text_of
 from checkpointer.cli.plans import Plan
 from checkpointer.schemes.planning import Candidate, written
-
-_WIDE = 200
-"""Characters in a line where nobody looks: a file or another program takes lines as they are."""
 
 
 def as_table(plan: Plan) -> str:
@@ -23,15 +19,7 @@ def as_table(plan: Plan) -> str:
 
     As wide as the terminal, and coloured if it is one.
     """
-    looked_at = sys.stdout.isatty()
-    console = Console(
-        file=io.StringIO(),
-        force_terminal=False,
-        color_system="standard" if coloured(sys.stdout) else None,
-        width=shutil.get_terminal_size().columns if looked_at else _WIDE,
-        highlight=False,
-        markup=False,
-    )
+    console = for_text(coloured=coloured(sys.stdout))
     console.print(_budget(plan))
     schemes = _schemes(plan, narrow=False)
     if _measured(console, schemes).maximum > console.width:
@@ -43,8 +31,7 @@ def as_table(plan: Plan) -> str:
     console.print()
     for note in _notes(plan):
         console.print(note)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    return text_of(console)
 
 
 def _budget(plan: Plan) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import autograd  # noqa: F401  whole, before any part of it: see lazy.py
 import autograd.numpy as anp
 import numpy as np
 import scipy.linalg as sl

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import sys
 import threading
 import tracemalloc
 import weakref
@@ -12,6 +13,7 @@ import pytest
 
 import checkpointer
 from checkpointer import (
+    ArgumentError,
     Auto,
     DiskRevolve,
     HDF5Storage,
@@ -455,6 +457,7 @@ def test_a_picture(program, tmp_path):
     grad(program.nested)(U, Multistage(1, 1), Revolve(1))
     figure = last_run().plot(tmp_path / "run.svg")
     assert (tmp_path / "run.svg").read_text().startswith("<?xml")
+    assert "<dc:date>" not in (tmp_path / "run.svg").read_text()  # the same picture is the same file
     schedule, phases = figure.axes
     cost = simulate(Multistage(1, 1), 5)
     lines = {line.get_label(): line for line in schedule.get_legend().legend_handles}
@@ -469,6 +472,16 @@ def test_a_picture(program, tmp_path):
     )
     steps = [step for some in schedule.collections for segment in some.get_segments() for _, step in segment]
     assert (min(steps), max(steps)) == (0, 5)
+
+
+def test_no_matplotlib(program, monkeypatch):
+    grad(program.known)(U, Revolve(2), 3)
+    for name in ("run_picture", "schedule_picture"):
+        monkeypatch.delitem(sys.modules, f"checkpointer.{name}", raising=False)
+        monkeypatch.delattr(f"checkpointer.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ArgumentError, match=r'needs matplotlib.*pip install "checkpointer-ad\[plot\]"'):
+        last_run().plot()
 
 
 def test_a_picture_of_a_loop_that_ended_early(program):

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from checkpointer.cli import pictures, quantities, tables, traces, written
+from checkpointer.cli import consoles, pictures, quantities, traces, written
 from checkpointer.cli.pictures import picture
 from checkpointer.cli.traces import trace
 from checkpointer.schemes import (
@@ -152,7 +152,7 @@ def test_a_billion_steps(planned):
 
 
 def test_a_narrow_terminal_loses_no_column(plan, monkeypatch):
-    monkeypatch.setattr(tables, "_WIDE", 60)
+    monkeypatch.setattr(consoles, "_WIDE", 60)
     finished = plan("--steps 1e9 --snapshots 8 --disk-snapshots 100 --state-size 1MB")
     heading = next(line for line in finished.stdout.splitlines() if "advances" in line)
     assert heading.split() == ["scheme", "advances", "recompute", "memory", "disk", "writes", "reads", "time"]
@@ -365,8 +365,9 @@ def test_a_picture_that_cannot_be_written(plan):
 
 def test_no_matplotlib(plan, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "checkpointer.cli.pictures")
-    monkeypatch.delattr("checkpointer.cli.pictures")
+    for name in ("checkpointer.cli.pictures", "checkpointer.schedule_picture"):
+        monkeypatch.delitem(sys.modules, name)
+        monkeypatch.delattr(name)
     finished = plan("--steps 9 --snapshots 3 --plot a.png")
     assert finished.exit_code == 1
     assert "Error: --plot needs matplotlib, which is not installed" in finished.stderr

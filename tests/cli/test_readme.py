@@ -1,6 +1,8 @@
 """What the README shows is run, and what it states is true."""
 
+import html
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from checkpointer.schemes import SCHEMES, Revolve, simulate
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
+PICTURES = runpy.run_path(str(ROOT / "docs/pictures/make.py"))
 
 
 def block(language):
@@ -75,3 +78,27 @@ def test_the_two_commands():
             in (ROOT / ".ci/run").read_text()
         )
     assert len(re.findall(r"^pip install .*$", README, re.MULTILINE)) == 2
+
+
+def words_of(picture):
+    """The texts in an SVG file, without blanks, which the version of rich decides about."""
+    return re.sub(
+        r"\s", "", html.unescape(re.sub(r"<style>.*?</style>|<[^>]*>", "", picture, flags=re.DOTALL))
+    )
+
+
+@pytest.mark.parametrize("name", PICTURES["COMMANDS"])
+def test_pictures_show_what_the_commands_print(name):
+    assert f"](docs/pictures/{name})" in README
+    shown = (ROOT / "docs/pictures" / name).read_text("utf-8")
+    assert "final_energy_loop1_reverse" in words_of(shown)
+    assert words_of(shown) == words_of(PICTURES["picture_of"](name)), "python docs/pictures/make.py"
+
+
+def test_captured_output_is_that_of_pages_whose_tests_run_it():
+    runs, debugging = ((ROOT / "docs" / page).read_text("utf-8") for page in ("runs.md", "debugging.md"))
+    _, *captured = re.findall(r"^```text\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    assert len(captured) == 2
+    for text in captured:
+        assert re.sub(r"first\.py:9 ", "heat.py:10 ", text) in runs
+    assert block("console") in debugging
