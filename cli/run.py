@@ -61,14 +61,24 @@ def run(
         check_patterns(hooks, "--hook")
     except ArgumentError as error:
         raise click.UsageError(str(error)) from error
-    sys.argv = ["-m" if module else program, *arguments]
-    with observed(summary=summary, report=report):
+    with _arguments(["-m" if module else program, *arguments]), observed(summary=summary, report=report):
         if module:
             _run(programs.module, program, os.getcwd(), (program.partition(".")[0], *hooks))
         elif programs.holds_main(program):
             _run(programs.folder, program, os.path.abspath(program), hooks)
         else:
             _run(programs.script, program, os.path.dirname(os.path.realpath(program)), hooks)
+
+
+@contextmanager
+def _arguments(given: list[str]) -> Iterator[None]:
+    """Let the program see its own arguments; pdb needs ours again when it starts the program anew at its end."""
+    ours, sys.argv = sys.argv, given
+    try:
+        yield
+    finally:
+        if in_debugger(sys._getframe()):
+            sys.argv = ours
 
 
 def _run(load: Callable[[str], programs.Program], name: str, place: str, patterns: tuple[str, ...]) -> None:

@@ -154,6 +154,14 @@ def test_quitting_ends_the_program_without_a_traceback(script):
     assert "Traceback" not in "".join(pieces)
 
 
+def test_a_program_that_ended_is_started_again_with_its_arguments(script):
+    pieces, err = debugged(
+        script.parent, ["-m", "pdb", "-m", "checkpointer", "run", "heat.py", "grad"], "c\nc\nq"
+    )
+    assert sum("Exit status: 0" in piece for piece in pieces) == 2, pieces
+    assert "Usage" not in err
+
+
 @pytest.fixture
 def program(load):
     return load(SCRIPT)
