@@ -164,6 +164,12 @@ def _called(label: Label) -> str:
     return "something that the program no longer names" if label[0].startswith("kept[") else label[0]
 
 
+def written(atom: Any) -> bytes:
+    """What the type of a number or text of the language's or of NumPy writes; a subclass of it may write anything."""
+    its: Any = next(cls for cls in type(atom).__mro__ if cls.__module__ in ("builtins", "numpy"))
+    return str(its.__repr__(atom)).encode(errors="surrogatepass")
+
+
 class _Digest:
     """Digests of values; an object that is a container of the state counts by its name, since its content is listed."""
 
@@ -186,7 +192,7 @@ class _Digest:
         elif isinstance(value, np.ndarray):
             yield self._of_array(label, value)
         elif isinstance(value, _ATOMS):
-            yield repr(value).encode(errors="surrogatepass")
+            yield written(value)
         elif isinstance(value, tuple | list):
             yield from (self(label, item) for item in value)
         elif isinstance(value, dict):

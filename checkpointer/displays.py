@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import html
+import os
 import sys
+import threading
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
+from rich.file_proxy import FileProxy
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from checkpointer.replay import original_of
+from checkpointer.replay import original_of, still_quiet
 
 if TYPE_CHECKING:
     from checkpointer.progress_bar import Moment
@@ -46,7 +50,72 @@ def display_for(title: str) -> Display:
     console = Console(file=stream, markup=False, emoji=False, highlight=False)
     if console.is_jupyter:
         return NotebookDisplay(title)
-    return TerminalDisplay(title, console) if console.is_interactive else LineDisplay(title, stream)
+    # rich is told by some variables to take a log file for a terminal, for the sake of colours
+    if console.is_interactive and _is_terminal(stream):
+        return TerminalDisplay(title, console)
+    return LineDisplay(title, stream)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except (AttributeError, ValueError):  # something that only writes, or a closed file
+        return False
+
+
+_drawing = threading.RLock()
+"""Held while a bar is drawn: a process that was forked in the middle would wait for rich's own locks for ever."""
+_standing: list[Unfailing] = []
+
+
+class Unfailing(Display):
+    """A bar where standard error goes to, as long as that works: no program fails for want of a bar."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._display: Display | None = None
+
+    def begin(self, moment: Moment) -> None:
+        with _drawing, suppress(Exception):
+            self._display = display_for(self._title)
+            _standing.append(self)
+            self._display.begin(moment)
+        still_quiet()
+
+    def show(self, moment: Moment) -> None:
+        with _drawing, suppress(Exception):
+            if self._display is not None:
+                self._display.show(moment)
+
+    def end(self, moment: Moment, *, finished: bool) -> None:
+        with _drawing, suppress(Exception):
+            _standing.clear()
+            if self._display is not None:
+                self._display.end(moment, finished=finished)
+        still_quiet()
+
+    def forget(self) -> None:
+        """Leave the bar to the process that this one was forked from; what is printed here goes straight on."""
+        self._display = None
+        for name in ("stdout", "stderr"):
+            stream: Any = getattr(sys, name)
+            proxy = original_of(stream)
+            if isinstance(proxy, FileProxy):
+                if stream is proxy:
+                    setattr(sys, name, proxy.rich_proxied_file)
+                else:
+                    stream._original = original_of(proxy.rich_proxied_file)
+
+
+def _forked() -> None:
+    for display in _standing:
+        display.forget()
+    _standing.clear()
+    _drawing.release()
+
+
+if hasattr(os, "register_at_fork"):  # where there is such a thing
+    os.register_at_fork(before=_drawing.acquire, after_in_parent=_drawing.release, after_in_child=_forked)
 
 
 class TerminalDisplay(Display):
@@ -61,7 +130,7 @@ class TerminalDisplay(Display):
             console=console,
             auto_refresh=False,
             expand=True,
-            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
+            redirect_stdout=_is_terminal(sys.stdout),
         )
         self._title = title
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from checkpointer.audit import places
+from checkpointer.audit import places, written
 from checkpointer.blocks import Array, Block, pieces
 from checkpointer.containers import Deque, Dict, List, Opaque, RandomState
 from checkpointer.frames import Contents, labelled, named_arrays
@@ -185,11 +185,11 @@ class Inventory:
             numbers = [(name, value) for name, value in labelled([(container, content)]) if _is_plain(value)]
             if isinstance(container, List | Deque | Dict) and len(numbers) > _MANY:
                 kind = f"{type(container.owner).__name__} of {len(numbers)}"
-                self._note_rest(whole, kind, [repr(value).encode() for _, value in numbers], reasons)
+                self._note_rest(whole, kind, [written(value) for _, value in numbers], reasons)
                 self._note_length(whole, len(numbers))
             else:
                 for name, value in numbers:
-                    self._note_rest(name, type(value).__name__, [repr(value).encode()], reasons)
+                    self._note_rest(name, type(value).__name__, [written(value)], reasons)
 
     def _note_rest(self, name: str, kind: str, prints: list[bytes], reasons: Reasons) -> None:
         if name not in self._items:

@@ -166,7 +166,10 @@ class Loop:
                 self.points.describe(snapshot)
             self.session.save(slot, snapshot if live else snapshot.loosened(), level)
         in_memory = self.session.in_memory(level)
-        self.work.saved(slot, level, snapshot.blocks() if in_memory else None, snapshot.array_bytes)
+        if in_memory:
+            self.work.saved(slot, level, snapshot.blocks(), 0)
+        else:
+            self.work.saved(slot, level, None, snapshot.array_bytes)
         self.work.look(self, snapshot, in_memory)
 
     def restore(self, step: int, slot: int) -> None:

@@ -10,6 +10,7 @@ import operator
 import os
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from checkpointer.errors import CheckpointerError
@@ -83,6 +84,10 @@ def _add(error: BaseException, number: int | None, note: str) -> None:
 
 
 def add_note(error: BaseException, note: str) -> None:
-    """Add a note that the exception does not have yet: some programs raise one object again and again."""
-    if note not in getattr(error, "__notes__", ()):
-        error.add_note(note)
+    """Add a note that the exception does not have yet: some programs raise one object again and again.
+
+    One that takes no notes, as it is frozen or has others in their place, goes without.
+    """
+    with suppress(Exception):
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _PERIOD = 0.1
 """Seconds from one look to the next."""
-_DEAF = (OSError, ValueError)
-"""Nobody listens any more: the terminal is gone, or the file is closed."""
 _COUNTED = 200_000
 """Steps of the longest loop whose schedule is executed to count what is to be done."""
 
@@ -177,29 +175,25 @@ def shown(title: str, now: Callable[[], Moment]) -> Iterator[None]:
 @contextmanager
 def _ticking(title: str, now: Callable[[], Moment]) -> Iterator[None]:
     """Let a thread look at it now and then."""
-    from checkpointer.displays import display_for
+    from checkpointer.displays import Unfailing
 
-    display, over, finished = display_for(title), threading.Event(), False
+    display, over, finished = Unfailing(title), threading.Event(), False
 
     def look() -> None:
-        with suppress(*_DEAF):
-            while not over.wait(_PERIOD):
-                display.show(now())
+        while not over.wait(_PERIOD):
+            display.show(now())
 
+    thread = threading.Thread(target=look, name="checkpointer progress", daemon=True)
     try:
         display.begin(now())
-    except _DEAF:
-        yield
-        return
-    thread = threading.Thread(target=look, name="checkpointer progress", daemon=True)
-    thread.start()
-    try:
+        with suppress(RuntimeError):  # no more threads: the bar stands still
+            thread.start()
         yield
         finished = True
     finally:
         try:
             over.set()
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
         finally:
-            with suppress(*_DEAF):
-                display.end(now(), finished=finished)
+            display.end(now(), finished=finished)

@@ -196,6 +196,13 @@ def quiet_replay() -> Iterator[None]:
                 _unmuffle()
 
 
+def still_quiet() -> None:
+    """The streams were exchanged, by a progress bar: those that are there now are deaf as well, during a reverse sweep."""
+    with _lock:
+        if _sweeps:
+            _muffle()
+
+
 def _muffle() -> None:
     for name in _STREAMS:
         stream = getattr(sys, name, None)

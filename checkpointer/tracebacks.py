@@ -69,7 +69,7 @@ def _trim(error: BaseException) -> None:
             kept = _at_its_loop(kept, entries[place])
         elif not ours[place]:
             kept = TracebackType(kept, frames[place], entries[place].tb_lasti, entries[place].tb_lineno)
-    error.__traceback__ = kept
+    BaseException.with_traceback(error, kept)  # an assignment fails where the exception is frozen
 
 
 def _at_its_loop(following: TracebackType | None, entry: TracebackType) -> TracebackType:

@@ -114,8 +114,11 @@ class Work(Counts):
         now = perf_counter()
         if isinstance(action, Advance):
             phase = "recomputing" if self.reversing else "forward"
-            if self.timeline is not None:  # the loop may have ended in the middle
-                action = Advance(action.start, action.start + self.first + self.again - self._plain)
+            ran = self.first + self.again - self._plain
+            if (
+                self.timeline is not None and ran != action.stop - action.start
+            ):  # the loop ended in the middle
+                action = Advance(action.start, action.start + ran)
         else:
             phase = _PHASE[type(action)]
         self.seconds[phase] += now - self._begun - self._aside
@@ -209,7 +212,10 @@ class Work(Counts):
             self._stand(0, -1)
 
     def _stand(self, level: int, change: int) -> None:
-        self._standing.extend([0] * (level + 1 - len(self._standing)))
-        self._standing[level] += change
-        self.peaks[level] = max(self.peaks[level], self._standing[level])
-        self.peak = max(self.peak, sum(self._standing))
+        standing = self._standing
+        while len(standing) <= level:
+            standing.append(0)
+        standing[level] += change
+        if change > 0:
+            self.peaks[level] = max(self.peaks[level], standing[level])
+            self.peak = max(self.peak, sum(standing))

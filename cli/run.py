@@ -96,7 +96,7 @@ def _reported(passing: tuple[type[BaseException], ...] = (SystemExit,)) -> Itera
     except passing:
         raise
     except BaseException as error:
-        error.__traceback__ = _from_user(error.__traceback__)
+        BaseException.with_traceback(error, _from_user(error.__traceback__))
         # python -m pdb -m checkpointer run FILE wants to look at the error
         if in_debugger(sys._getframe()):
             raise

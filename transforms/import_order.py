@@ -2,7 +2,7 @@
 
 They move to the group of third-party imports, which a blank line separates from the others, and there to their place in
 the alphabet. All other imports stay where the user put them, and so do those that were put in where it matters which
-comes last: one with a star, two that bind the same name.
+comes last, one with a star, two that bind the same name, or first: where something is imported before NumPy.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import chain, groupby, takewhile
 from typing import Any, TypeAlias, TypeVar
 
 import libcst as cst
@@ -70,7 +70,9 @@ class ImportOrder:
             made = [line for line in kept if self.is_made(line) and _is_ours(line)]
             if any(_is_star(line) for line in kept):
                 made = [line for line in made if next(_modules(line)) == "checkpointer"]
-            groups = list(self.placed(groups, made, extra))
+            placed = list(self.placed(groups, made, extra))
+            overtaken = _loaded_before(chain(*groups)) - _loaded_before(chain(*placed))
+            groups = [*groups[:-1], [*groups[-1], *extra]] if overtaken else placed
         result: list[_Line] = []
         for number, group in enumerate(groups):
             result.append(self.spaced(group[0], [blank()] if number else opening))
@@ -189,6 +191,12 @@ def _modules(line: _Line) -> Iterator[str]:
 def _is_ours(line: _Line) -> bool:
     """Whether it imports from this package, and nothing else."""
     return _from(line) is not None and _root(next(_modules(line))) == "checkpointer"
+
+
+def _loaded_before(run: Iterable[_Line]) -> set[cst.BaseSmallStatement]:
+    """The imports that come before NumPy and this package: they may set a variable that NumPy reads when it is loaded."""
+    earlier = takewhile(lambda line: not _is_ours(line), run)
+    return {line.body[0] for line in earlier if not all(map(_is_standard, _modules(line)))}
 
 
 def _root(module: str) -> str:

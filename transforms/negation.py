@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+
 import libcst as cst
 
-from checkpointer.transforms.syntax import parenthesized
+from checkpointer.transforms.syntax import Layout, line_break, parenthesized
 
 _OPPOSITES: dict[type[cst.BaseCompOp], type[cst.BaseCompOp]] = {
     cst.In: cst.NotIn,
@@ -25,13 +27,16 @@ _LOOSE = (
 )
 """What binds less tightly than `not`, or would end at its first comma."""
 
+_ENCLOSED = (cst.Tuple, cst.GeneratorExp, cst.Yield)
+"""What keeps its parentheses."""
 
-def negation(condition: cst.BaseExpression) -> cst.BaseExpression:
-    """An expression that is true where the condition is false."""
-    opposite = None if condition.lpar else _opposite(condition)
+
+def negation(condition: cst.BaseExpression, layout: Layout) -> cst.BaseExpression:
+    """An expression that is true where the condition is false, to be written behind `if`."""
+    opposite = _opposite(_bare(condition))
     if opposite is not None:
-        return _on_lines(opposite)
-    return cst.UnaryOperation(cst.Not(), _on_lines(parenthesized(condition, *_LOOSE)))
+        return _on_lines(opposite, layout)
+    return cst.UnaryOperation(cst.Not(), parenthesized(_on_lines(condition, layout), *_LOOSE))
 
 
 def complaint(expression: cst.BaseExpression) -> str:
@@ -46,8 +51,10 @@ def complaint(expression: cst.BaseExpression) -> str:
 
 def _opposite(condition: cst.BaseExpression) -> cst.BaseExpression | None:
     """The condition that needs no further `not`."""
+    if condition.lpar:
+        return None
     if isinstance(condition, cst.UnaryOperation) and isinstance(condition.operator, cst.Not):
-        return condition.expression
+        return _bare(condition.expression)
     if isinstance(condition, cst.Comparison) and len(condition.comparisons) == 1:
         compared = condition.comparisons[0]
         operator = _OPPOSITES.get(type(compared.operator))
@@ -56,8 +63,45 @@ def _opposite(condition: cst.BaseExpression) -> cst.BaseExpression | None:
     return None
 
 
-def _on_lines(expression: cst.BaseExpression) -> cst.BaseExpression:
-    """The expression, in parentheses where a line break would end the statement."""
-    if expression.lpar or "\n" not in cst.Module([]).code_for_node(expression):
+def _bare(expression: cst.BaseExpression) -> cst.BaseExpression:
+    """The expression without parentheses, which no formatter leaves behind `if`, unless they are needed."""
+    if isinstance(expression, _ENCLOSED) or "\n" in cst.Module([]).code_for_node(expression):
         return expression
-    return expression.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+    return expression.with_changes(lpar=[], rpar=[])
+
+
+def _on_lines(expression: cst.BaseExpression, layout: Layout) -> cst.BaseExpression:
+    """The expression of a condition that stood in the mark's parentheses, where the line breaks in it are as `if` has them."""
+    code = cst.Module([]).code_for_node(expression)
+    if "\n" not in code:
+        return expression
+    if not _breaks_off(code):
+        return expression if layout.width is None else expression.visit(_Outdented(layout.indent))
+    return expression.with_changes(
+        lpar=[cst.LeftParen(whitespace_after=line_break(layout.indent))],
+        rpar=[cst.RightParen(whitespace_before=line_break(""))],
+    )
+
+
+def _breaks_off(code: str) -> bool:
+    """Whether a line break would end the statement."""
+    try:
+        ast.parse(f"if {code}:\n    pass")
+    except SyntaxError:
+        return True
+    return False
+
+
+class _Outdented(cst.CSTTransformer):
+    """What stood in the parentheses of the mark, and stands in its own alone."""
+
+    def __init__(self, indent: str) -> None:
+        super().__init__()
+        self.indent = indent
+
+    def leave_ParenthesizedWhitespace(  # noqa: N802  (libcst dictates the name)
+        self, original_node: cst.ParenthesizedWhitespace, updated_node: cst.ParenthesizedWhitespace
+    ) -> cst.ParenthesizedWhitespace:
+        """One level of indentation less."""
+        value = updated_node.last_line.value.removeprefix(self.indent)
+        return updated_node.with_changes(last_line=cst.SimpleWhitespace(value))

@@ -112,14 +112,17 @@ class Outline(Tracked):
         self.around: list[Plan | str] = []
         """What the current place is nested in: marked loops, "loop", and "boundary" of functions and classes."""
         self.in_functions = 0
-        self.first_in_block: set[int] = set()
-        """The lines of the loops and definitions that begin a block."""
+        self.first_in_block: dict[int, str] = {}
+        """The lines of the loops and definitions that begin a block: "block", "step" or "definition", by what it is of."""
+        self.bodies: dict[cst.BaseSuite, str] = {}
+        """The blocks that are of functions, classes and marked loops."""
         self.depth = 0
         """How many blocks the current place is indented by."""
 
     # where we are
 
     def visit_FunctionDef_body(self, node: cst.FunctionDef) -> None:
+        self.bodies[node.body] = "definition"
         self.around.append("boundary")
         self.in_functions += 1
 
@@ -128,6 +131,7 @@ class Outline(Tracked):
         self.in_functions -= 1
 
     def visit_ClassDef_body(self, node: cst.ClassDef) -> None:
+        self.bodies[node.body] = "definition"
         self.around.append("boundary")
 
     def leave_ClassDef_body(self, node: cst.ClassDef) -> None:
@@ -140,7 +144,7 @@ class Outline(Tracked):
         self.around.pop()
 
     def visit_For_body(self, node: cst.For) -> None:
-        self.around.append(self.plans.get(self.origins.line(node), "loop"))
+        self.enter_loop(node)
 
     def leave_For_body(self, node: cst.For) -> None:
         self.around.pop()
@@ -149,10 +153,16 @@ class Outline(Tracked):
     leave_For_target = leave_For_body
 
     def visit_While_test(self, node: cst.While) -> None:
-        self.around.append(self.plans.get(self.origins.line(node), "loop"))
+        self.enter_loop(node)
 
     def leave_While_test(self, node: cst.While) -> None:
         self.around.pop()
+
+    def enter_loop(self, node: cst.For | cst.While) -> None:
+        plan = self.plans.get(self.origins.line(node))
+        if plan is not None:
+            self.bodies[node.body] = "step"
+        self.around.append(plan or "loop")
 
     visit_While_body = visit_While_test
     leave_While_body = leave_While_test
@@ -161,7 +171,7 @@ class Outline(Tracked):
         self.depth += 1
         for first in node.body[:1]:
             if isinstance(first, (cst.For, cst.While, cst.FunctionDef, cst.ClassDef)):
-                self.first_in_block.add(self.origins.line(first))
+                self.first_in_block[self.origins.line(first)] = self.bodies.get(node, "block")
 
     def leave_IndentedBlock(
         self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
@@ -285,7 +295,10 @@ class Outline(Tracked):
         if not (is_apart or line in self.first_in_block or line in self.differentiable):
             return node  # nor shall a formatter put blank lines around the comment, between overloads for example
         reference = cst.EmptyLine(comment=cst.Comment(f"# {self.filename}:{line}"))
-        return node.with_changes(leading_lines=[*node.leading_lines, self.origins.put(reference, line)])
+        above = node.leading_lines
+        if self.first_in_block.get(line) == "block":
+            above = without_leading_blanks(above)
+        return node.with_changes(leading_lines=[*above, self.origins.put(reference, line)])
 
     def leave_For(
         self, original_node: cst.For, updated_node: cst.For
@@ -309,7 +322,7 @@ class Outline(Tracked):
         if plan is None:
             return updated_node
         given = _Given.read(plan.mark, updated_node.test)
-        negated = negation(given.subject)
+        negated = negation(given.subject, self.layout)
         leave = cst.SimpleStatementLine([cst.Return(cst.Name(self.runtime["EXHAUSTED"]))])
         rule = complaint(negated)
         header = unchecked(rule) if rule else cst.TrailingWhitespace()
@@ -327,11 +340,14 @@ class Outline(Tracked):
     ) -> cst.FlattenSentinel[cst.BaseStatement]:
         """What stands in the loop's place: declarations, the step, its call, what follows from its end."""
         apart = [blank] if self.depth else [blank, blank]  # between a function and what is around it
-        leading = [line for line in loop.leading_lines if not is_mark_comment(line)]
+        above = [line for line in loop.leading_lines if not is_mark_comment(line)]
+        leading = without_leading_blanks(above)
         before = self.announcements(plan)
         step = self.step(plan, loop, parameter, first)
-        top = [] if plan.line in self.first_in_block else apart
-        opening = [*(line() for line in top), *without_leading_blanks(leading)]
+        within = self.first_in_block.get(plan.line, "step")
+        is_opened = within == "definition" or (within == "block" and (leading or before))
+        top = [] if is_opened else apart
+        opening = [*(line() for line in top), *leading]
         if not self.depth:
             opening = with_gap(opening, 2)
         if before:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,6 +42,9 @@ RUNTIME = (
     "sum_of",
     "type_of",
 )
+
+
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,8 @@ def rewrite_source(
         it imports.
     line_length : int or None, optional
         The length of a line up to which a formatter joins what was written on several. None for what will be run and
-        not read: every import stays where it is, for the sake of what counts lines.
+        not read: every import stays, and where it is, for the sake of what counts lines and of other modules, which may
+        import from here.
 
     Raises
     ------
@@ -132,7 +137,7 @@ def rewrite_source(
     )
     module = outline_module(file.module, plans, outline, runtime, origins)
     conversions = _conversions(file, scopes) | _mapped(file, scopes)
-    spent = frozenset[tuple[int, int]]() if cell else _spent(file, scopes, marks)
+    spent = frozenset[tuple[int, int]]() if cell or line_length is None else _spent(file, scopes, marks)
     order = ImportOrder(origins, layout)
     module = module.visit(Imports(origins, runtime, conversions, spent, order))
     module = add_imports(module, [*_scheme_import(marks), *_runtime_import(runtime)], order, origins)
@@ -273,20 +278,41 @@ def _mapped(file: Source, scopes: Scopes) -> dict[tuple[int, int], str]:
 
 
 def _spent(file: Source, scopes: Scopes, marks: Sequence[Mark]) -> frozenset[tuple[int, int]]:
-    """Where the mark is imported under a name that marked loops, which are gone, used."""
+    """Where the mark is imported under a name that marked loops, which are gone, used, and nothing else does."""
     used = set()
+    gone = set()
     for mark in marks:
         outer = mark.loop.test if isinstance(mark.loop, ast.While) else mark.loop.iter
         if mark.comment is None and isinstance(outer, ast.Call) and isinstance(outer.func, ast.Name):
             use = scopes.use_of[outer.func]
             used.add((scopes.owner_of[use], use.name))
+            gone.add(use)
+    kept = {(scopes.owner_of[use], use.name) for use in scopes.uses if use not in gone and _needs(use.node)}
+    words = _words(file.tree)
     return frozenset(
         (use.node.lineno, file.column(use.node))
         for use in scopes.uses
         if isinstance(use.node, ast.alias)
-        and (scopes.owner_of[use], use.name) in used
+        and (scopes.owner_of[use], use.name) in used - kept
+        and use.name not in words
         and use.node.name == "checkpointed"
     )
+
+
+def _needs(node: ast.AST) -> bool:
+    """Whether an occurrence of a name fails if nothing was bound to it."""
+    return isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store)
+
+
+def _words(tree: ast.Module) -> set[str]:
+    """The words of all strings but docstrings: `__all__`, `getattr` and `eval` take names from them."""
+    remarks = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return {
+        word
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in remarks
+        for word in _WORD.findall(node.value)
+    }
 
 
 def _scheme_import(marks: Sequence[Mark]) -> list[str]:

@@ -57,15 +57,16 @@ def call_on_lines(function: str, arguments: Sequence[cst.Arg], indent: str) -> c
     ends = [*[indent] * (len(arguments) - 1), ""]
     return cst.Call(
         func=cst.Name(function),
-        whitespace_before_args=_line_break(indent),
+        whitespace_before_args=line_break(indent),
         args=[
-            argument.with_changes(comma=cst.Comma(whitespace_after=_line_break(end)))
+            argument.with_changes(comma=cst.Comma(whitespace_after=line_break(end)))
             for argument, end in zip(arguments, ends, strict=True)
         ],
     )
 
 
-def _line_break(indent: str) -> cst.ParenthesizedWhitespace:
+def line_break(indent: str) -> cst.ParenthesizedWhitespace:
+    """The end of a line within parentheses, and how far the next one is indented."""
     return cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace(indent))
 
 
@@ -74,10 +75,10 @@ def parameters_on_lines(function: cst.FunctionDef, indent: str) -> cst.FunctionD
     given = function.params.params
     ends = [*[indent] * (len(given) - 1), ""]
     params = [
-        parameter.with_changes(comma=cst.Comma(whitespace_after=_line_break(end)))
+        parameter.with_changes(comma=cst.Comma(whitespace_after=line_break(end)))
         for parameter, end in zip(given, ends, strict=True)
     ]
-    return function.with_changes(params=cst.Parameters(params), whitespace_before_params=_line_break(indent))
+    return function.with_changes(params=cst.Parameters(params), whitespace_before_params=line_break(indent))
 
 
 def comments_in(node: cst.CSTNode) -> list[cst.Comment]:
@@ -147,10 +148,10 @@ def exploded(node: cst.ImportFrom, names: Sequence[cst.ImportAlias], indent: str
     """The import of these names, each on its own line."""
     ends = [*[indent] * (len(names) - 1), ""]
     return node.with_changes(
-        lpar=cst.LeftParen(whitespace_after=_line_break(indent)),
+        lpar=cst.LeftParen(whitespace_after=line_break(indent)),
         rpar=cst.RightParen(),
         names=[
-            alias.with_changes(comma=cst.Comma(whitespace_after=_line_break(end)))
+            alias.with_changes(comma=cst.Comma(whitespace_after=line_break(end)))
             for alias, end in zip(names, ends, strict=True)
         ],
     )

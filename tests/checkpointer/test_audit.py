@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from checkpointer import ArgumentError, Online, ReplayError, Revolve, StoreAll, checkpointed, grad
+from checkpointer import ArgumentError, Online, ReplayError, Revolve, StoreAll, checkpointed, grad, watching
 from checkpointer.blocks import Known
 from checkpointer.boxes import plain
 from checkpointer.fingerprints import Fingerprints
@@ -225,3 +225,27 @@ def test_the_fingerprint_of_views_and_empty_arrays():
     assert print_of(np.zeros(0)) == print_of(np.zeros(0)) != print_of(np.zeros((0, 2)))
     assert print_of(np.array(1.0)) == print_of(np.array(1.0)) != print_of(np.array(2.0))
     assert plain(grid) is grid
+
+
+@pytest.mark.parametrize("look", ["audit", "report"])
+def test_what_a_number_is_written_as_is_the_programs_own_affair(load, look):
+    """A class of numbers may write itself as it likes; to look at the state runs no code of the program."""
+    program = load("""
+        import numpy as np
+        from checkpointer import checkpointed
+
+        class Rate(float):
+            def __repr__(self):
+                raise AssertionError("nobody asked")
+
+        def f(u, scheme, audit):
+            rate, seen = Rate(1.5), [Rate(number) for number in range(12)]
+            for i in checkpointed(range(6), scheme, audit=audit):
+                u = rate * u
+                rate = Rate(rate + seen[i])
+            return np.sum(u)
+    """).rewritten
+    with watching(report=look == "report"):
+        gradient = grad(program.f)(np.ones(2), Revolve(2), audit=look == "audit")
+    rates = [1.5 + number * (number - 1) / 2 for number in range(6)]
+    np.testing.assert_allclose(gradient, np.full(2, np.prod(rates)), rtol=1e-14)

@@ -236,6 +236,51 @@ def test_a_log_file_is_not_flooded(monkeypatch, capsys):
     assert said == ["160/1000", "300/1000", "950/1000", "1000/1000"]
 
 
+class OnlyWrites:
+    """A standard stream as programs make them to write to two places."""
+
+    def __init__(self, *streams):
+        self._streams = streams
+
+    def write(self, text):
+        for stream in self._streams:
+            stream.write(text)
+
+
+def closed():
+    with open(os.devnull, "w") as stream:
+        return stream
+
+
+class Broken:
+    """A standard stream that leads to nobody."""
+
+    def write(self, text):
+        raise BrokenPipeError
+
+    def flush(self):
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+@pytest.mark.parametrize("stream", [OnlyWrites, closed, Broken])
+def test_no_program_fails_for_want_of_a_bar(program, monkeypatch, name, stream):
+    expected = value_and_grad(program.rewritten.known)(U, Revolve(2))
+    other = stream()
+    monkeypatch.setattr(sys, name, other)
+    value, gradient = value_and_grad(program.rewritten.known)(U, Revolve(2))
+    assert getattr(sys, name) is other
+    monkeypatch.undo()
+    assert value == expected[0]
+    np.testing.assert_array_equal(gradient, expected[1])
+
+
+def test_a_file_is_no_terminal_although_it_is_to_have_colours(program, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    grad(program.rewritten.known)(U, Revolve(2))
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
 @pytest.mark.parametrize("stream", [None, "closed"])
 def test_where_nobody_listens_nothing_is_said(program, monkeypatch, tmp_path, stream):
     expected = grad(program.rewritten.known)(U, Revolve(2))
@@ -398,3 +443,62 @@ def test_without_a_terminal_two_lines(tmp_path):
     )
     assert finished.stdout == "in step 0\nin step 3\nin step 6\n"
     assert [line.split()[1] for line in finished.stderr.splitlines()] == ["forward:", "reverse:"]
+
+
+OTHERS = """
+import os, signal, threading
+import numpy as np
+from checkpointer import Revolve, checkpointed, grad, progress_bar, replaying
+
+progress_bar._PERIOD = 0.0005
+shown, ended, replayed, over = (threading.Event() for _ in range(4))
+
+def barred(x):
+    for step in checkpointed(range(4), Revolve(2), progress=True):
+        if step == 1 and not replaying():
+            shown.set()
+            assert replayed.wait(30)
+        x = x * 0.9
+    return x
+
+def printing(x):
+    for step in checkpointed(range(5), Revolve(1)):
+        if replaying() and not replayed.is_set():
+            replayed.set()
+            assert over.wait(30)
+        print("in step", step)
+        x = x * 0.9
+    return x
+
+def forking(x):
+    for step in checkpointed(range(20), Revolve(10), progress=True):
+        if not replaying():
+            child = os.fork()
+            if not child:
+                signal.alarm(20)  # in case it waits for ever
+                print("child of step", step, flush=True)
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+        x = x * 0.9
+    return x
+"""
+
+
+def test_a_bar_that_ends_while_another_thread_replays(tmp_path):
+    """What the steps of the other one print appears once all the same."""
+    script = """
+with_bar = threading.Thread(target=grad(barred), args=(1.0,))
+without = threading.Thread(target=grad(printing), args=(1.0,))
+with_bar.start(); assert shown.wait(30); without.start(); with_bar.join(); over.set(); without.join()
+"""
+    terminal = Terminal(tmp_path, OTHERS + script)
+    assert terminal.status == 0
+    printed = [line for line in terminal.lines() if line.startswith("in step")]
+    assert printed == [f"in step {step}" for step in range(5)]
+
+
+def test_a_process_that_is_forked_below_a_bar(tmp_path):
+    """It prints without waiting for a thread that it does not have."""
+    terminal = Terminal(tmp_path, OTHERS + "grad(forking)(1.0)")
+    assert terminal.status == 0
+    assert "20/20 reversed" in terminal.lines()[-1]

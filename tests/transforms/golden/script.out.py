@@ -144,8 +144,10 @@ if __name__ == "__main__":
     def loop2_step():
         """One iteration of script.py:14."""
         global error, u
-        if not ((error := abs(u).max()) < 1 or
-                 u[0] < 0):
+        if not (
+            (error := abs(u).max()) < 1 or
+                 u[0] < 0
+        ):
             return EXHAUSTED
         u += 0.5
 
