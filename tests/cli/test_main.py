@@ -54,7 +54,7 @@ def test_every_command_shows_an_example(checkpointer, command):
         (["completion", "tcsh"], "'tcsh'"),
         (["--frobnicate"], "No such option"),
         (["rewrite"], "Missing argument 'FILE...'"),
-        (["show"], "Missing argument 'FILE'"),
+        (["show"], "Missing argument 'FILE[:FUNCTION]'"),
         (["run"], "Missing argument 'PROGRAM'"),
         (["rewrite", "heat.py", "--frobnicate"], "No such option"),
         (["rewrite", "heat.py", "-o"], "requires an argument"),
