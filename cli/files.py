@@ -24,8 +24,8 @@ _MACHINES = ("__pypackages__", "_build", "buck-out", "build", "dist", "node_modu
 def inside(folder: Path, leave_out: Path | None = None) -> list[Path]:
     """The files in a folder and below it, in the order of their names.
 
-    As formatters and linters do, hidden files and folders, caches, virtual environments, installed packages and build
-    folders are left out, and links to folders are not followed.
+    As formatters and linters do, hidden files and folders, caches, virtual environments, installed packages, build
+    folders, pipes and devices are left out, and links to folders are not followed.
 
     Parameters
     ----------
@@ -48,8 +48,15 @@ def inside(folder: Path, leave_out: Path | None = None) -> list[Path]:
             for name in folders
             if not _is_left_out(here / name) and os.path.realpath(here / name) != unwanted
         )
-        found += [here / name for name in sorted(names) if not name.startswith(".")]
+        found += [
+            here / name for name in sorted(names) if not name.startswith(".") and not _is_special(here / name)
+        ]
     return found
+
+
+def _is_special(file: Path) -> bool:
+    """Whether it is a pipe, a socket or a device: who reads one may wait for ever. A broken link is an error of its own."""
+    return file.exists() and not file.is_file()
 
 
 def _refuse(error: OSError) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import platform
 
 import click
 
-from checkpointer.cli import colours
+from checkpointer.cli import colours, source
 from checkpointer.cli.lazy import LazyGroup
 from checkpointer.version import VERSION
 
@@ -61,4 +62,10 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Entry point of ``checkpointer`` and of ``python -m checkpointer``."""
-    cli(prog_name="checkpointer")
+    try:
+        cli(prog_name="checkpointer")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or error.filename is not None:
+            raise
+        click.echo(f"Error: cannot write to standard output: {source.reason(error)}", err=True)
+        raise SystemExit(1) from None

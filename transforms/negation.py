@@ -71,12 +71,16 @@ def _bare(expression: cst.BaseExpression) -> cst.BaseExpression:
 
 
 def _on_lines(expression: cst.BaseExpression, layout: Layout) -> cst.BaseExpression:
-    """The expression of a condition that stood in the mark's parentheses, where the line breaks in it are as `if` has them."""
+    """A condition that stood in the mark's parentheses, with its line breaks as `if` has them."""
     code = cst.Module([]).code_for_node(expression)
     if "\n" not in code:
         return expression
     if not _breaks_off(code):
-        return expression if layout.width is None else expression.visit(_Outdented(layout.indent))
+        if layout.width is None:
+            return expression
+        outdented = expression.visit(_Outdented(layout.indent))
+        assert isinstance(outdented, cst.BaseExpression)
+        return outdented
     return expression.with_changes(
         lpar=[cst.LeftParen(whitespace_after=line_break(layout.indent))],
         rpar=[cst.RightParen(whitespace_before=line_break(""))],

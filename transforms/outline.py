@@ -288,7 +288,7 @@ class Outline(Tracked):
         if not (is_apart or line in self.first_in_block or line in self.differentiable):
             return node  # nor shall a formatter put blank lines around the comment, between overloads for example
         reference = cst.EmptyLine(comment=cst.Comment(f"# {self.filename}:{line}"))
-        above = node.leading_lines
+        above: Sequence[cst.EmptyLine] = node.leading_lines
         if self.first_in_block.get(line) == "block":
             above = without_leading_blanks(above)
         return node.with_changes(leading_lines=[*above, self.origins.put(reference, line)])

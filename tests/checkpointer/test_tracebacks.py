@@ -596,3 +596,29 @@ def test_a_method_that_is_transformed_alone(tmp_path, monkeypatch):
     del sys.modules["alone"]
     assert caught.value.__notes__ == ["In step 2 of the loop at alone.py:6, in the forward sweep"]
     assert [name for name, _ in shown(caught.value)] == ["simulate", "simulate.<step>"]
+
+
+class Frozen(Exception):
+    """Refuses every assignment, as a frozen dataclass does."""
+
+    def __setattr__(self, name, value):
+        raise AttributeError(name)
+
+
+class Noted(Exception):
+    """Has something else in the place of the notes."""
+
+    __notes__ = 3
+
+
+def test_exceptions_that_take_no_notes_keep_their_type(program):
+    program.on("first", 1, Frozen)
+    with pytest.raises(Frozen) as caught:
+        program.rewritten.simulate(np.ones(3), 3, Revolve(2))
+    assert caught.value.__context__ is None
+    assert shown(caught.value) == [("simulate", FOR), ("simulate.<step>", EVENT)]
+    program.on("first", 1, Noted)
+    with pytest.raises(Noted) as caught:
+        value_and_grad(program.rewritten.simulate)(np.ones(3), 3, Revolve(2))
+    assert caught.value.__context__ is None
+    assert shown(caught.value) == [("simulate", FOR), ("simulate.<step>", EVENT)]

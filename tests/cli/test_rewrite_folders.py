@@ -46,6 +46,7 @@ def test_what_is_left_out_of_a_folder(invoke, write, tmp_path):
         "notes.txt",
     ):
         write(f"src/{unwanted}")
+    os.mkfifo(tmp_path / "src/pipe.py")  # who opens it waits for ever
     write("src/plain.py", "import numpy as np\n")
     write("src/template.py", "{{ no python, and no mark }}\n")
     write("elsewhere/linked.py")
@@ -286,3 +287,18 @@ def test_misuse(invoke, write, tmp_path, arguments, message):
     assert message in finished.stderr
     assert finished.stderr.count("Error: ") == 1
     assert tree(tmp_path) == before
+
+
+def test_standard_output_that_is_full(heat, tmp_path):
+    for command in (["rewrite", "heat.py", "-o", "-"], ["show", "heat.py"]):
+        with open("/dev/full", "wb") as full:
+            finished = subprocess.run(
+                [sys.executable, "-m", "checkpointer", *command],
+                cwd=tmp_path,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert finished.returncode == 1
+        assert finished.stderr == "Error: cannot write to standard output: no space left on device\n"

@@ -54,6 +54,76 @@ def run(seen, x, y):
         y = 8
     return x, y
 """,
+    "wrapped_conditions": """\
+from checkpointer import Online, checkpointed
+
+
+def run(k, u, seen):
+    while checkpointed(not (k >= 4 or u.size < 3), Online(2)):
+        k += 1
+    while checkpointed((k in seen), Online(2)):
+        k += 1
+    while checkpointed(not (rest := k - 4), Online(2)):
+        k += rest
+    while checkpointed(
+        not (
+            k >= 4
+            and u.sum() > 1234567890123456789012345678901234567890
+            or u.max() > 1234567890123456789012345
+        ),
+        Online(2),
+    ):
+        k += 1
+    while checkpointed(
+        k >= 4
+        and u.sum() > 1234567890123456789012345678901234567890
+        or u.max() > 1234567890123456789012345,
+        Online(2),
+    ):
+        k += 1
+    return k
+""",
+    "blocks": """\
+from checkpointer import Online, checkpointed
+
+
+def run(u, seen, k):
+    if k:
+        # a comment
+        for _ in checkpointed(range(3), Online(2)):
+            u = u * 1.5
+    else:
+        for _ in checkpointed(range(3), Online(2)):
+            u = u * 1.5
+    with open("x") as file:
+        # checkpointer: Online(2)
+        for _ in range(3):
+            u = u * file
+    for k in checkpointed(range(3), Online(2)):
+        for _ in checkpointed(seen, Online(2)):
+            u = u * k
+    while checkpointed(u < 3, Online(2)):
+        # a comment
+        for _ in checkpointed(seen, Online(2)):
+            u = u * k
+    match k:
+        case 1:
+            while checkpointed(u < 3, Online(2)):
+                fresh = 3
+                u = u * fresh
+    return u, fresh
+
+
+if __name__ == "__main__":
+    for step in checkpointed(range(3), Online(2)):
+        u = run(step, [], 0)
+    if step:
+
+        def other(u):
+            for _ in checkpointed(range(3), Online(2)):
+                u = u * 1.5
+            return u
+""",
     "items": """\
 import os
 import sys
