@@ -107,8 +107,9 @@ def _reported(passing: tuple[type[BaseException], ...] = (SystemExit,)) -> Itera
         raise
     except BaseException as error:
         BaseException.with_traceback(error, _from_user(error.__traceback__))
-        # python -m pdb -m checkpointer run FILE wants to look at the error
-        if in_debugger(sys._getframe()):
+        if in_debugger(
+            sys._getframe()
+        ):  # python -m pdb -m checkpointer run FILE: it wants to look at the error
             raise
         sys.excepthook(type(error), error, error.__traceback__)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None

@@ -16,7 +16,7 @@ from checkpointer.transforms.dropins import DROP_IN, NAMES_OF
 from checkpointer.transforms.import_order import ImportOrder
 from checkpointer.transforms.outline import Runtime
 from checkpointer.transforms.positions import Origins, Tracked
-from checkpointer.transforms.syntax import comments_in, dotted, listed, without_leading_blanks
+from checkpointer.transforms.syntax import comments_in, dotted, listed
 
 CONVERSIONS = {"complex": "as_complex", "float": "as_float", "sum": "sum_of", "type": "type_of"}
 """Builtin -> what is called in its place."""
@@ -82,15 +82,10 @@ class Imports(Tracked):
     def leave_IndentedBlock(
         self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
     ) -> cst.IndentedBlock:
-        """Put the imports of a block in order; let one whose first line was dropped not begin with a blank line."""
+        """Put the imports of a block in order."""
         updated_node = updated_node.with_changes(body=self.order.arranged(updated_node.body, self.depth))
         self.depth -= 1
-        first: Any = next(iter(updated_node.body), None)
-        if first is None or self.origins.place(first) == self.origins.place(original_node.body[0]):
-            return updated_node
-        opened = first.with_changes(leading_lines=without_leading_blanks(first.leading_lines))
-        self.origins.follow(opened, first)
-        return updated_node.with_changes(body=[opened, *updated_node.body[1:]])
+        return self.opened(original_node, updated_node)
 
     def leave_Import(
         self, original_node: cst.Import, updated_node: cst.Import

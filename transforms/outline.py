@@ -13,7 +13,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import libcst as cst
 
@@ -176,15 +176,8 @@ class Outline(Tracked):
     def leave_IndentedBlock(
         self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
     ) -> cst.IndentedBlock:
-        """Let a block whose first line was dropped not begin with a blank line."""
         self.depth -= 1
-        if original_node.body and updated_node.body:
-            first: Any = updated_node.body[0]
-            if self.origins.place(first) != self.origins.place(original_node.body[0]):
-                opened = first.with_changes(leading_lines=without_leading_blanks(first.leading_lines))
-                self.origins.follow(opened, first)
-                return updated_node.with_changes(body=[opened, *updated_node.body[1:]])
-        return updated_node
+        return self.opened(original_node, updated_node)
 
     def step_around(self) -> Plan | None:
         """The marked loop whose step holds the current place; None beyond a function or class."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import libcst as cst
 from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
+
+from checkpointer.transforms.syntax import without_leading_blanks
 
 _Node = TypeVar("_Node", bound=cst.CSTNode)
 # text that may run over several lines without being divided into nodes
@@ -67,6 +69,17 @@ class Tracked(cst.CSTTransformer):
     def __init__(self, origins: Origins) -> None:
         super().__init__()
         self.origins = origins
+
+    def opened(self, original: cst.IndentedBlock, updated: cst.IndentedBlock) -> cst.IndentedBlock:
+        """Let a block whose first line was dropped not begin with a blank line."""
+        first: Any = next(iter(updated.body), None)
+        if first is None or not original.body:
+            return updated
+        if self.origins.place(first) == self.origins.place(original.body[0]):
+            return updated
+        opened = first.with_changes(leading_lines=without_leading_blanks(first.leading_lines))
+        self.origins.follow(opened, first)
+        return updated.with_changes(body=[opened, *updated.body[1:]])
 
     def on_leave(
         self, original_node: _Node, updated_node: _Node
