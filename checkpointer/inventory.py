@@ -144,7 +144,8 @@ class Inventory:
     def _role(self, name: str, item: _Item) -> str:
         if name in self._growing or (item.changes and item.small_changes == item.changes):
             return "history"
-        return "carried" if item.changes or (item.copied and self.in_memory) else "constant"
+        rebound = "rebound" in item.why and name.isidentifier()
+        return "carried" if rebound or item.changes or (item.copied and self.in_memory) else "constant"
 
     def _look(self, loop: Loop, contents: Contents, copied: dict[int, int]) -> None:
         reasons = Reasons(loop, contents)

@@ -6,8 +6,8 @@ import functools
 import linecache
 import os
 import re
+import site
 import sys
-import sysconfig
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple
@@ -131,5 +131,11 @@ def is_ours(frame: FrameType) -> bool:
 @functools.lru_cache(maxsize=1024)
 def is_installed(filename: str) -> bool:
     """Whether a file came with Python or was installed."""
-    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return filename.startswith("<frozen") or any(filename.startswith(folder + os.sep) for folder in folders)
+    return filename.startswith(("<frozen", *_installed()))
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
+    """The folders of Python's library and of packages; `sysconfig` would open files, of which there may be too many."""
+    folders = {os.path.dirname(os.__file__), *site.getsitepackages()}
+    return tuple(folder + os.sep for folder in folders)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FrameType, TracebackType
 
 from checkpointer.boxes import is_traced
@@ -52,7 +53,8 @@ def trim(error: BaseException) -> None:
         pending += [other for other in (one.__cause__, one.__context__) if other is not None]
         if isinstance(one, BaseExceptionGroup):
             pending += one.exceptions
-        _trim(one)
+        with suppress(Exception):  # what fails here would take the place of the program's own exception
+            _trim(one)
 
 
 def _trim(error: BaseException) -> None:

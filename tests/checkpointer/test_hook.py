@@ -59,7 +59,12 @@ def write(tmp_path, monkeypatch):
     yield write
     assert sys.meta_path == finders
     for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+        module = sys.modules[name]
+        places = [
+            getattr(module, "__file__", None),
+            *getattr(module, "__path__", ()),
+        ]  # a namespace has no file
+        if any(str(place).startswith(str(tmp_path)) for place in places):
             del sys.modules[name]
 
 

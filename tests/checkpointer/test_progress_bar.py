@@ -401,6 +401,8 @@ def test_ctrl_c_leaves_the_terminal_in_order(tmp_path):
         tmp_path,
         HEAT
         + """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background process ignores it
+
 def at(wanted, again):
     def disturb(step):
         if step == wanted and replaying() == again:
