@@ -526,7 +526,7 @@ def test_what_is_typed(arguments):
 
 def without_source():
     namespace = {}
-    exec("def run(u): return u", namespace)
+    exec(compile("def run(u): return u", "<nowhere>", "exec"), namespace)
     return namespace["run"]
 
 
@@ -541,7 +541,7 @@ def without_source():
         (staticmethod(without_source), r"a staticmethod: write @transform below @staticmethod"),
         (classmethod(without_source), r"a classmethod: write @transform below @classmethod"),
         (functools.wraps(len)(without_source), r"len as another decorator had wrapped it: write @transform"),
-        (without_source(), r"run of <string>, but its source cannot be found: write the function in a file"),
+        (without_source(), r"run of <nowhere>, but its source cannot be found: write the function in a file"),
         (functools.partial(decay), r"functools\.partial.*: only a function"),
         (3, r"3: only a function"),
         (None, r"None: only a function"),
