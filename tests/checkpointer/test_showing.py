@@ -173,8 +173,8 @@ def test_refusals(module, tmp_path):
     (tmp_path / "shown.py").write_text("\n" + FILE)
     with pytest.raises(ArgumentError, match="no longer does: load it anew if it has changed"):
         show(module.simulate)
-    exec("def nowhere(): pass", namespace := {})
-    with pytest.raises(ArgumentError, match="cannot find the source of <string>"):
+    exec(compile("def nowhere(): pass", "<nowhere>", "exec"), namespace := {})
+    with pytest.raises(ArgumentError, match="cannot find the source of <nowhere>"):
         show(namespace["nowhere"])
     assert isinstance(module, types.ModuleType)
 
