@@ -18,7 +18,7 @@ from types import CodeType
 
 from checkpointer.errors import TransformError
 from checkpointer.schemes.catalogue import SCHEMES
-from checkpointer.stepping import readable, run_as_a_loop
+from checkpointer.stepping import readable, run_as_loops
 from checkpointer.transforms import Rewritten, rewrite_source
 from checkpointer.version import VERSION
 
@@ -82,8 +82,7 @@ def users_tree(rewritten: Rewritten, source: str) -> ast.Module:
                 if not positions.is_decorator(decorator.lineno):
                     decorator.lineno = decorator.end_lineno = node.lineno
                     decorator.col_offset = decorator.end_col_offset = -1
-    for loop in rewritten.loops:
-        run_as_a_loop(tree, loop)
+    run_as_loops(tree, rewritten.loops)
     return tree
 
 

@@ -6,7 +6,7 @@ This module imports the rewriter, and with it libcst.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from itertools import pairwise
 from types import CodeType
 from typing import TypeVar
@@ -17,28 +17,32 @@ from checkpointer.transforms import LoopInfo
 _Node = TypeVar("_Node", bound=ast.AST)
 
 
-def run_as_a_loop(tree: ast.Module, loop: LoopInfo) -> None:
-    """Let the lines of a loop, whose nodes have the positions of the user's file, be passed in the order of a loop.
+def run_as_loops(tree: ast.Module, loops: Collection[LoopInfo]) -> None:
+    """Let the lines of loops, whose nodes have the positions of the user's file, be passed in the order of a loop.
 
     A step begins and ends at the loop's header, as an iteration does, and the header decides about an ``else`` clause. The
     sweeps are none of the user's lines: they stand where the top-level statement around the loop begins, which ran before.
     """
+    line_of_step = {loop.step: loop.line for loop in loops}
+    line_of_sweep = {name: loop.line for loop in loops for name in (loop.forward, loop.reverse)}
+    around = {line: line for line in line_of_step.values()}
     sweeps = []
-    around = loop.line
     for top in tree.body:
-        if isinstance(top, ast.FunctionDef) and top.name in (loop.forward, loop.reverse):
+        if isinstance(top, ast.FunctionDef) and top.name in line_of_sweep:
             sweeps.append(top)
         for node in ast.walk(top):
-            if isinstance(node, ast.FunctionDef) and node.name == loop.step:
-                around = top.lineno
-                _begin_and_end_at(loop.line, node)
-            for decision in _decisions(node, loop.line):
+            if isinstance(node, ast.FunctionDef) and node.name in line_of_step:
+                line = line_of_step[node.name]
+                around[line] = top.lineno
+                _begin_and_end_at(line, node)
+            for line, decision in _decisions(node, around):
                 for part in (decision, *ast.walk(decision.test)):
-                    _put(part, loop.line)
+                    _put(part, line)
     for sweep in sweeps:
+        line = around[line_of_sweep[sweep.name]]
         for node in ast.walk(sweep):
             if hasattr(node, "lineno"):
-                _put(node, around)
+                _put(node, line)
 
 
 def _put(node: _Node, line: int) -> _Node:
@@ -54,15 +58,15 @@ def _begin_and_end_at(line: int, step: ast.FunctionDef) -> None:
     step.body.append(_put(ast.Return(), line))
 
 
-def _decisions(node: ast.AST, line: int) -> Iterator[ast.If]:
-    """The statements behind the call of a loop that depend on how it ended."""
+def _decisions(node: ast.AST, lines: Container[int]) -> Iterator[tuple[int, ast.If]]:
+    """The statements behind the call of a loop that depend on how it ended, with the line of the loop."""
     for block in ("body", "orelse", "finalbody"):
         statements = getattr(node, block, None)
         for before, after in pairwise(statements if isinstance(statements, list) else ()):
-            if before.lineno != line or not isinstance(after, ast.If):
+            if before.lineno not in lines or not isinstance(after, ast.If):
                 continue
             if _ended(after.test) is not None and _ended(after.test) == _ended(before):
-                yield after
+                yield before.lineno, after
 
 
 def _ended(node: ast.AST) -> str | None:

@@ -8,15 +8,33 @@ What stands inside a nested function, lambda or class is that function's own aff
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+from checkpointer.errors import TransformError
 from checkpointer.transforms import codes
-from checkpointer.transforms.marks import Mark
+from checkpointer.transforms.marks import Mark, find_marks
 from checkpointer.transforms.scopes import Scopes
 from checkpointer.transforms.source import Report, Source
 
 _ENOUGH = {"locals": 1, "vars": 1, "dir": 1, "eval": 2, "exec": 2}
 """Builtins that look at the namespace they are called in, unless they are given so many arguments."""
+
+
+def accepted(source: Source, scopes: Scopes, scheme_names: Collection[str]) -> tuple[Mark, ...]:
+    """The marks of a file in which all can be rewritten.
+
+    Raises
+    ------
+    TransformError
+        The first refusal, if there is one.
+    """
+    marks = find_marks(source, scopes, scheme_names, _raise)
+    check(source, scopes, marks, _raise)
+    return marks
+
+
+def _raise(refusal: TransformError) -> None:
+    raise refusal
 
 
 def check(source: Source, scopes: Scopes, marks: Sequence[Mark], report: Report) -> None:

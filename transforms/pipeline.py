@@ -8,12 +8,11 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from checkpointer.errors import TransformError
 from checkpointer.transforms import fence
 from checkpointer.transforms.import_order import ImportOrder
 from checkpointer.transforms.imports import CONVERSIONS, SCALARS, Imports
 from checkpointer.transforms.layout import add_header, add_imports, outline_module
-from checkpointer.transforms.marks import Mark, find_marks
+from checkpointer.transforms.marks import Mark
 from checkpointer.transforms.names import Fresh, LoopNames, StepNames, plan_names
 from checkpointer.transforms.outline import Outline, Plan, Runtime
 from checkpointer.transforms.positions import Origins, source_lines
@@ -116,8 +115,7 @@ def rewrite_source(
     """
     file = read_source(source, filename, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if cell else 0)
     scopes = Scopes(file.tree)
-    marks = find_marks(file, scopes, scheme_names, _raise)
-    fence.check(file, scopes, marks, _raise)
+    marks = fence.accepted(file, scopes, scheme_names)
     names, undeclared = plan_names(scopes, marks)
     fresh = Fresh(scopes.all_names)
     plans = make_plans(file, scopes, marks, names, fresh)
@@ -143,10 +141,6 @@ def rewrite_source(
     module = add_imports(module, [*_scheme_import(marks), *_runtime_import(runtime)], order, origins)
     module = add_header(module, _header(file, plans, version), origins)
     return Rewritten(module.code, tuple(_infos(file, scopes, plans)), source_lines(module, origins), filename)
-
-
-def _raise(refusal: TransformError) -> None:
-    raise refusal
 
 
 def make_plans(

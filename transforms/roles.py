@@ -10,14 +10,13 @@ import ast
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from checkpointer.errors import TransformError
 from checkpointer.transforms import fence
 from checkpointer.transforms.fence import own_level
 from checkpointer.transforms.flow import exposed_names
-from checkpointer.transforms.marks import Mark, find_marks
+from checkpointer.transforms.marks import Mark
 from checkpointer.transforms.names import LoopNames, plan_names
 from checkpointer.transforms.scopes import Function, Scope, Scopes, Use
-from checkpointer.transforms.source import Source, loop_header, read_source
+from checkpointer.transforms.source import loop_header, read_source
 from checkpointer.transforms.writes import Write, Writes
 
 CARRIED, CONSTANT, LOCAL, RETURNED = "carried", "constant", "local", "returned"
@@ -69,10 +68,10 @@ def report_source(source: str, filename: str, scheme_names: Collection[str]) -> 
     """
     file = read_source(source, filename)
     scopes = Scopes(file.tree)
-    marks = find_marks(file, scopes, scheme_names, _raise)
-    fence.check(file, scopes, marks, _raise)
+    marks = fence.accepted(file, scopes, scheme_names)
     steps, _ = plan_names(scopes, marks)
     writes = Writes(scopes)
+    used_as_code = _used_as_code(file.tree)
     return tuple(
         LoopReport(
             number=number,
@@ -80,23 +79,35 @@ def report_source(source: str, filename: str, scheme_names: Collection[str]) -> 
             line=mark.loop.lineno,
             header=loop_header(file, mark.loop, mark.subject),
             scheme=mark.scheme,
-            names=tuple(_Loop(file, scopes, writes, mark, steps[mark.loop].loop).rows()),
+            names=tuple(_Loop(scopes, writes, used_as_code, mark, steps[mark.loop].loop).rows()),
         )
         for number, mark in enumerate(marks, start=1)
     )
 
 
-def _raise(refusal: TransformError) -> None:
-    raise refusal
+def _used_as_code(tree: ast.Module) -> frozenset[ast.expr]:
+    """What is called, or has an attribute taken, as a module has."""
+    return frozenset(
+        node.func if isinstance(node, ast.Call) else node.value
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Call, ast.Attribute))
+    )
 
 
 class _Loop:
     """One marked loop, and what is known of its names."""
 
-    def __init__(self, file: Source, scopes: Scopes, writes: Writes, mark: Mark, names: LoopNames) -> None:
-        self.file = file
+    def __init__(
+        self,
+        scopes: Scopes,
+        writes: Writes,
+        used_as_code: frozenset[ast.expr],
+        mark: Mark,
+        names: LoopNames,
+    ) -> None:
         self.scopes = scopes
         self.writes = writes
+        self.used_as_code = used_as_code
         self.mark = mark
         self.loop = mark.loop
         self.home = scopes.home[mark.loop]
@@ -161,15 +172,8 @@ class _Loop:
             return False
         if any("." not in meaning for meaning in owner.bound[name]):
             return True  # `import x`
-        called = {node.func for node in ast.walk(self.file.tree) if isinstance(node, ast.Call)}
         loads = [use.node for use in uses if use.binder is None and self.scopes.owner_of[use] is owner]
-        return all(node in called or self.is_part_of_call(node) for node in loads)
-
-    def is_part_of_call(self, node: ast.AST) -> bool:
-        """Whether of an imported name an attribute is taken, as of a module."""
-        return any(
-            isinstance(other, ast.Attribute) and other.value is node for other in ast.walk(self.file.tree)
-        )
+        return all(node in self.used_as_code for node in loads)
 
     def why_carried(self, name: str) -> str:
         """Why a name that the loop binds is kept."""

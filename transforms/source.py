@@ -40,10 +40,12 @@ class Source:
         """The column of a node in characters; ast counts bytes."""
         return characters(self.lines, node)
 
-    def segment(self, node: ast.AST) -> str:
+    def segment(self, node: ast.expr) -> str:
         """The text of an expression on one line, as the user wrote it where that was one line."""
-        text = ast.get_source_segment(self.text, node)
-        return ast.unparse(node) if text is None or "\n" in text or "\r" in text else text
+        if node.lineno != node.end_lineno:
+            return ast.unparse(node)
+        # what `ast.get_source_segment` would find by dividing the whole file into lines, each time
+        return self.lines[node.lineno - 1].encode()[node.col_offset : node.end_col_offset].decode()
 
     def refusal(self, code: str, node: ast.AST, what: str, instead: str) -> TransformError:
         """The error for a construct; it points at the construct's first character."""
