@@ -14,7 +14,7 @@ from checkpointer import trees
 from checkpointer.boxes import is_traced
 from checkpointer.differentiation import vjp
 from checkpointer.errors import ArgumentError
-from checkpointer.tracebacks import trim
+from checkpointer.tracebacks import trim, trimming
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -107,12 +107,9 @@ def _rule(
     pullback = run.pullback
     assert pullback is not None
 
+    @trimming
     def pull(g: Any) -> list[Any]:
-        try:
-            adjoints = pullback(g)
-        except BaseException as error:
-            trim(error)
-            raise
+        adjoints = pullback(g)
         return [adjoints[number - 1] for number in argnums]
 
     return pull

@@ -27,12 +27,13 @@ from checkpointer.snapshots import Snapshot, capture
 from checkpointer.state import State
 from checkpointer.stretch import Wrapper, wrapped
 from checkpointer.tape import Tape, TapeNode, active, recording
-from checkpointer.tracebacks import full_tracebacks, trim
+from checkpointer.tracebacks import full_tracebacks, trimming
 
 Argnums = int | str | Sequence[int | str]
 Pullback = Callable[[Any], Any]
 
 
+@trimming
 def vjp(
     function: Callable[..., Any], *args: Any, argnums: Argnums = 0, **kwargs: Any
 ) -> tuple[Any, Pullback]:
@@ -80,20 +81,8 @@ def vjp(
     >>> value, pullback(np.ones(2))
     (array([1., 4.]), array([2., 4.]))
     """
-    try:
-        call = _Call(function, args, kwargs, argnums)
-    except BaseException as error:
-        trim(error)
-        raise
-
-    def pullback(cotangent: Any) -> Any:
-        try:
-            return call.pullback(cotangent)
-        except BaseException as error:
-            trim(error)
-            raise
-
-    return call.value, pullback
+    call = _Call(function, args, kwargs, argnums)
+    return call.value, trimming(call.pullback)
 
 
 def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., tuple[Any, Any]]:
@@ -129,13 +118,10 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callab
     _check_callable(function)
 
     @functools.wraps(function)
+    @trimming
     def gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        try:
-            call = _Call(function, args, kwargs, argnums)
-            return call.value, call.pullback(_unit(call.value))
-        except BaseException as error:
-            trim(error)
-            raise
+        call = _Call(function, args, kwargs, argnums)
+        return call.value, call.pullback(_unit(call.value))
 
     return gradient
 
@@ -152,12 +138,9 @@ def grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., An
     both = value_and_grad(function, argnums)
 
     @functools.wraps(function)
+    @trimming
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return both(*args, **kwargs)[1]
-        except BaseException as error:
-            trim(error)
-            raise
+        return both(*args, **kwargs)[1]
 
     return gradient
 
@@ -194,7 +177,7 @@ class _Call:
         args, kwargs = self._args, self._kwargs
         wrapper = self._wrapper = Wrapper(tape, lambda value: True)
         chosen = State([], self._selected.trees)
-        with placed_warnings(), knowing_traced_values(), recording(tape), wrapped(chosen, wrapper):
+        with placed_warnings, knowing_traced_values(), recording(tape), wrapped(chosen, wrapper):
             self._selected.take(args, kwargs)
             self._selected.mark_separated(wrapper)
             wrapper.varied = lambda value: False
@@ -235,7 +218,7 @@ class _Call:
             ).with_value(self.value) from error
         self._selected.keep_out_of(after)
         try:
-            with placed_warnings(), knowing_traced_values():
+            with placed_warnings, knowing_traced_values():
                 self._tape.reverse()
         except BaseException as error:
             if isinstance(error, TraceError) and not error.filename:

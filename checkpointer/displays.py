@@ -17,7 +17,7 @@ from rich.file_proxy import FileProxy
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from checkpointer.replay import original_of, still_quiet
+from checkpointer.replay import original_of, quiet_replay
 
 if TYPE_CHECKING:
     from checkpointer.progress_bar import Moment
@@ -80,7 +80,7 @@ class Unfailing(Display):
             self._display = display_for(self._title)
             _standing.append(self)
             self._display.begin(moment)
-        still_quiet()
+        quiet_replay.renew()
 
     def show(self, moment: Moment) -> None:
         with _drawing, suppress(Exception):
@@ -92,7 +92,7 @@ class Unfailing(Display):
             _standing.clear()
             if self._display is not None:
                 self._display.end(moment, finished=finished)
-        still_quiet()
+        quiet_replay.renew()
 
     def forget(self) -> None:
         """Leave the bar to the process that this one was forked from; what is printed here goes straight on."""

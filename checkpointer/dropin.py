@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import importlib
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from checkpointer.patches import Patch
+
 Replacements = dict[str, Any]
 
-_lock = threading.Lock()
-_users = 0
 _modules: list[tuple[dict[str, Any], dict[str, Any], Replacements]] = []
 _classes: list[tuple[type, dict[str, Any], Replacements]] = []
 
@@ -39,10 +38,10 @@ def names_of(original: ModuleType) -> dict[str, Any]:
 def register(namespace: dict[str, Any], original: ModuleType, replacements: Replacements) -> None:
     """Make ``namespace``, the globals of a module, a drop-in for ``original``."""
     names = names_of(original)
-    with _lock:
+    with _knowing.lock:
         namespace.update(names)
         _modules.append((namespace, {name: names[name] for name in replacements}, replacements))
-        _switch(bool(_users))
+        _knowing.renew()
 
 
 def register_methods(cls: type, replacements: Replacements) -> None:
@@ -50,9 +49,9 @@ def register_methods(cls: type, replacements: Replacements) -> None:
 
     That is for objects which exist before anything is differentiated, and whose methods hand arrays to compiled code.
     """
-    with _lock:
+    with _knowing.lock:
         _classes.append((cls, {name: vars(cls)[name] for name in replacements}, replacements))
-        _switch(bool(_users))
+        _knowing.renew()
 
 
 @contextmanager
@@ -60,19 +59,8 @@ def knowing_traced_values() -> Iterator[None]:
     """Let the drop-in modules know about traced values, and SciPy's sparse matrices where there are any."""
     if "scipy.sparse" in sys.modules:
         importlib.import_module("checkpointer.scipy.matrices")
-    _use(+1)
-    try:
+    with _knowing:
         yield
-    finally:
-        _use(-1)
-
-
-def _use(change: int) -> None:
-    global _users
-    with _lock:
-        before, _users = _users, _users + change
-        if bool(before) != bool(_users):
-            _switch(bool(_users))
 
 
 def _switch(knowing: bool) -> None:
@@ -82,3 +70,6 @@ def _switch(knowing: bool) -> None:
     for cls, methods, others in _classes:
         for name, method in (others if knowing else methods).items():
             setattr(cls, name, method)
+
+
+_knowing = Patch(lambda: _switch(True), lambda: _switch(False))

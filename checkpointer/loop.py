@@ -81,6 +81,8 @@ class Loop:
         Writes states and adjoints to a file.
     work : Work
         What the loop has done so far.
+    done : int
+        How many steps of the first sweep have run, in this process or in an earlier one.
     recorded : bool
         Whether the last step of the first sweep ran under a tape that was kept.
     points : Points or None
@@ -122,7 +124,7 @@ class Loop:
         self._kept: dict[int, Taped] = {}
         self.recorded = False
         self._exact_places = full_tracebacks()
-        self._done = 0
+        self.done = 0
         self._following: tuple[int, dict[Key, Any]] | None = None
 
     # --- what the sweeps call ------------------------------------------------------------------------------------
@@ -138,8 +140,9 @@ class Loop:
 
     def reverse_actions(self) -> Iterator[Action]:
         """The schedule's actions from the last step back to the first."""
-        actions = self.points.reverse() if self.points is not None else self.schedule.reverse()
-        for action in actions if self.points is not None else foreseen(actions, self.session):
+        for action in (
+            foreseen(self.schedule.reverse(), self.session) if self.points is None else self.points.reverse()
+        ):
             self.work.begin()
             yield action
             self.work.done(action)
@@ -266,7 +269,7 @@ class Loop:
                         return
                     self._note(number)
                     self.signal = self.run(number)
-                    self._done = number + 1
+                    self.done = number + 1
                     self.work.first += 1
                     if self.signal is not None:
                         self.steps = number + 1
@@ -296,18 +299,18 @@ class Loop:
 
     def begin_at(self, step: int) -> None:
         """The first sweep goes on from the state before this step, to which an earlier process has come."""
-        self._done = step
+        self.done = step
 
     def end_at(self, steps: int, signal: Any, *, recorded: bool) -> None:
         """The first sweep ended like this in an earlier process."""
-        self.steps, self.signal, self.recorded, self._done = steps, signal, recorded, steps
+        self.steps, self.signal, self.recorded, self.done = steps, signal, recorded, steps
 
     def run_first_taped(self, number: int) -> Taped:
         """In the first sweep: run a step under a new tape."""
         self._note(number)
         with self.state.guarded():
             taped = self.run_taped(number)
-        self._done = number + 1
+        self.done = number + 1
         self.known.note_steps()  # the tape will undo its writes, and does not tell of them
         self.signal = taped.signal
         if self.signal is not None:
@@ -328,7 +331,7 @@ class Loop:
     def finish(self) -> None:
         """Tell the schedule how many steps there were."""
         if self.steps is None:
-            self.steps = self._done
+            self.steps = self.done
         self._note(self.steps)
         if self.dumper is not None:
             self.dumper.end(self.steps, self.signal, self.state)
@@ -340,11 +343,6 @@ class Loop:
         self.work.finish(self.steps)
         if self.work.inventory is not None:
             self.work.inventory.end(self)
-
-    @property
-    def done(self) -> int:
-        """How many steps of the first sweep have run, in this process or in an earlier one."""
-        return self._done
 
     def shown(self) -> AbstractContextManager[None]:
         """The ``with`` block is a sweep: show how far it has come, if that is wanted."""
@@ -449,7 +447,7 @@ class LoopOperation:
             if dumper is not None:
                 dumper.note_last_adjoint(self.after, adjoint)
             self.after = []  # its arrays are of no use any more
-            with self.loop.shown(), quiet_replay(), self.loop.state.guarded(), self.loop.work.clocked():
+            with self.loop.shown(), quiet_replay, self.loop.state.guarded(), self.loop.work.clocked():
                 if points is not None:
                     points.seeded(adjoint)
                 adjoint = self.sweep(self.loop, adjoint)

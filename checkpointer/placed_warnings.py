@@ -9,35 +9,27 @@ from __future__ import annotations
 
 import functools
 import sys
-import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from checkpointer.patches import Patch
 from checkpointer.places import Place, is_ours, place_in
 from checkpointer.tape import Tape
 
-_lock = threading.Lock()
-_calls = 0
+
+def _place() -> None:
+    if not hasattr(warnings.showwarning, "places"):
+        warnings.showwarning = _placing(warnings.showwarning)
 
 
-@contextmanager
-def placed_warnings() -> Iterator[None]:
-    """Give warnings the user's places, during a call that is differentiated or its pullback."""
-    global _calls
-    with _lock:
-        _calls += 1
-        if not hasattr(warnings.showwarning, "places"):
-            warnings.showwarning = _placing(warnings.showwarning)
-    try:
-        yield
-    finally:
-        with _lock:
-            _calls -= 1
-            if not _calls:
-                warnings.showwarning = getattr(warnings.showwarning, "places", warnings.showwarning)
+def _unplace() -> None:
+    warnings.showwarning = getattr(warnings.showwarning, "places", warnings.showwarning)
+
+
+placed_warnings = Patch(_place, _unplace, renewed=True)
+"""Give warnings the user's places, during a call that is differentiated or its pullback."""
 
 
 def _placing(show: Callable[..., None]) -> Callable[..., None]:

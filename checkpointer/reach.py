@@ -51,10 +51,15 @@ def is_foreign(module: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Globals that are read or written, globals that are written, attributes, and modules that are imported locally."""
+    """What code mentions.
+
+    Globals that it reads or writes (`used`), and those that it writes; variables of enclosing functions that it writes
+    (`rebound`); attributes; and modules that it imports.
+    """
 
     used: frozenset[str]
     stored: frozenset[str]
+    rebound: frozenset[str]
     attributes: frozenset[str]
     imported: frozenset[str]
 
@@ -64,6 +69,7 @@ def names_in(code: types.CodeType) -> Names:
     """What the code of a function, and of the functions inside it, mentions."""
     used: set[str] = set()
     stored: set[str] = set()
+    rebound: set[str] = set()
     attributes: set[str] = set()
     imported: set[str] = set()
     for instruction in dis.get_instructions(code):
@@ -72,6 +78,8 @@ def names_in(code: types.CodeType) -> Names:
             used.add(instruction.argval)
         elif name in ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_NAME", "DELETE_NAME"):
             stored.add(instruction.argval)
+        elif name in ("STORE_DEREF", "DELETE_DEREF"):
+            rebound.add(instruction.argval)
         elif name in ("LOAD_ATTR", "STORE_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
             attributes.add(instruction.argval)
         elif name == "IMPORT_NAME":
@@ -81,9 +89,10 @@ def names_in(code: types.CodeType) -> Names:
             inner = names_in(constant)
             used |= inner.used
             stored |= inner.stored
+            rebound |= inner.rebound
             attributes |= inner.attributes
             imported |= inner.imported
-    return Names(frozenset(used | stored), frozenset(stored), frozenset(attributes), frozenset(imported))
+    return Names(*map(frozenset, (used | stored, stored, rebound, attributes, imported)))
 
 
 class CodeReach:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dis
 import re
 import types
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 _BODY = "the loop's body"
 _MADE = "reached by a function that was made while the program ran"
-_STORES = ("STORE_DEREF", "DELETE_DEREF")
 
 
 class Reasons:
@@ -64,7 +62,7 @@ class Reasons:
         for function in self._functions:
             for name, other in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
                 if other is cell.owner:
-                    verb = "rebound" if name in _stored(function.__code__) else "used"
+                    verb = "rebound" if name in names_in(function.__code__).rebound else "used"
                     if function is self._step:
                         return f"{verb} by {_BODY}"
                     return f"closure of {self._called(function)}, {verb} there"
@@ -84,12 +82,6 @@ class Reasons:
 
     def _called(self, function: types.FunctionType) -> str:
         return _BODY if function is self._step else f"{function.__qualname__}()"
-
-
-def _stored(code: types.CodeType) -> set[str]:
-    """The variables of enclosing functions that code, or the code of a function in it, binds."""
-    found = {each.argval for each in dis.get_instructions(code) if each.opname in _STORES}
-    return found.union(*(_stored(inner) for inner in code.co_consts if isinstance(inner, types.CodeType)))
 
 
 def _split(name: str) -> tuple[str, list[str]]:

@@ -21,6 +21,7 @@ _NO_INTEGER = "indices must be integers"
 """What Python says of any float, traced or not."""
 
 Refusal = TypeVar("Refusal", bound=CheckpointerError)
+Refused = TypeVar("Refused", bound=Exception)
 
 
 def refuse(code: str, what: str, instead: str) -> TraceError:
@@ -70,17 +71,19 @@ def raised_by_users(error: BaseException) -> bool:
 
 def at_place(error: TraceError, place: Place | None, function: Callable[..., Any]) -> TraceError:
     """An error of the way back, where no line of the user's runs, with a place: that of the function at least."""
-    if error.filename:
-        return error
     if place is None:
         code = getattr(inspect.unwrap(function), "__code__", None)
         if code is None:
             return error
         place = Place(code, -1, function.__globals__)
-    located = _located(error.code, error.what, error.instead, place)
+    return with_notes_of(error, _located(error.code, error.what, error.instead, place))
+
+
+def with_notes_of(error: BaseException, refusal: Refused) -> Refused:
+    """A refusal that takes the place of another exception, with the notes of that one."""
     for note in getattr(error, "__notes__", ()):
-        located.add_note(note)
-    return located
+        refusal.add_note(note)
+    return refusal
 
 
 def _located(code: str, what: str, instead: str, place: Place | None) -> TraceError:

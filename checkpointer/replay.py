@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from checkpointer.patches import Patch
 from checkpointer.places import DEBUGGERS
 
 _STREAMS = ("stdout", "stderr", "__stdout__", "__stderr__")
@@ -176,33 +177,6 @@ def is_standard_stream(value: Any) -> bool:
     return any(original_of(value) is original_of(getattr(sys, name, None)) for name in _STREAMS)
 
 
-_lock = threading.Lock()
-_sweeps = 0
-
-
-@contextmanager
-def quiet_replay() -> Iterator[None]:
-    """Make the process's streams, `logging` and `warnings` deaf to threads that replay, during a reverse sweep."""
-    global _sweeps
-    with _lock:
-        _sweeps += 1
-        _muffle()
-    try:
-        yield
-    finally:
-        with _lock:
-            _sweeps -= 1
-            if not _sweeps:
-                _unmuffle()
-
-
-def still_quiet() -> None:
-    """The streams were exchanged, by a progress bar: those that are there now are deaf as well, during a reverse sweep."""
-    with _lock:
-        if _sweeps:
-            _muffle()
-
-
 def _muffle() -> None:
     for name in _STREAMS:
         stream = getattr(sys, name, None)
@@ -237,3 +211,10 @@ def _muffled(function: Any) -> Any:
 
 def _heard(function: Any) -> Any:
     return getattr(function, "muffles", function)
+
+
+quiet_replay = Patch(_muffle, _unmuffle, renewed=True)
+"""Make the process's streams, `logging` and `warnings` deaf to threads that replay, during a reverse sweep.
+
+A progress bar exchanges the streams, and then renews it.
+"""

@@ -31,7 +31,7 @@ from checkpointer.blocks import Known
 from checkpointer.errors import TraceError
 from checkpointer.memory import Memory, NumberMemory, fitted, flipped, root_of
 from checkpointer.places import Place, place_in, users_frames
-from checkpointer.refusals import raised_by_users, refusal_behind, refuse
+from checkpointer.refusals import raised_by_users, refusal_behind, refuse, with_notes_of
 
 
 class Entry(Protocol):
@@ -153,9 +153,7 @@ def recording(tape: Tape) -> Iterator[Tape]:
         refusal = refusal_behind(error, tape.swallowed)
         if refusal is None:
             raise
-        for note in getattr(error, "__notes__", ()):
-            refusal.add_note(note)
-        raise refusal from error
+        raise with_notes_of(error, refusal) from error
     finally:
         active.tape = outer
         trace_stack.top -= 1

@@ -7,16 +7,20 @@ An error of checkpointer itself keeps them; so do all with ``CHECKPOINTER_FULL_T
 from __future__ import annotations
 
 import ast
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import FrameType, TracebackType
+from typing import Any, TypeVar
 
 from checkpointer.boxes import is_traced
 from checkpointer.errors import CheckpointerError
 from checkpointer.notes import add_note
 from checkpointer.places import loop_at, package_of
 from checkpointer.switches import is_on
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _MACHINERY = frozenset(("autograd", "checkpointer"))
 _BETWEEN = frozenset(("contextlib", "warnings"))
@@ -55,6 +59,20 @@ def trim(error: BaseException) -> None:
             pending += one.exceptions
         with suppress(Exception):  # what fails here would take the place of the program's own exception
             _trim(one)
+
+
+def trimming(function: F) -> F:
+    """The function, which trims the exceptions that leave it; where a call may cost a little more."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            trim(error)
+            raise
+
+    return call  # type: ignore[return-value]
 
 
 def _trim(error: BaseException) -> None:

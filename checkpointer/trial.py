@@ -78,7 +78,7 @@ def _measured_step(
     after, sizes = found
     lists = [(tail, list(tail.owner)) for tail in loop.state.tails.values()]
     try:
-        with quiet_replay(), loop.state.guarded(), np.errstate(all="ignore"):
+        with quiet_replay, loop.state.guarded(), np.errstate(all="ignore"):
             times = _timed(loop, number, levels)
         times["keep"] += _new_memory(sizes["tape_bytes"])
     finally:

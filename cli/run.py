@@ -107,9 +107,8 @@ def _reported(passing: tuple[type[BaseException], ...] = (SystemExit,)) -> Itera
         raise
     except BaseException as error:
         BaseException.with_traceback(error, _from_user(error.__traceback__))
-        if in_debugger(
-            sys._getframe()
-        ):  # python -m pdb -m checkpointer run FILE: it wants to look at the error
+        # python -m pdb -m checkpointer run FILE wants to look at the error
+        if in_debugger(sys._getframe()):
             raise
         sys.excepthook(type(error), error, error.__traceback__)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None

@@ -72,18 +72,20 @@ def show(
     if report and sweep is not None:
         raise click.UsageError("--report is about a loop, and --sweep about its code; write one of them")
     path, name = split(what)
-    rewritten = source.rewritten(path)
+    data = source.read(path)
+    rewritten = source.rewritten(data, str(path))
     coloured = colours.coloured(sys.stdout) if color is None else color
     try:
         definition = None if name is None else find(rewritten, name)
         if report:
-            _report(path, loops_in(rewritten, definition, loop=loop), as_json=as_json, coloured=coloured)
+            numbers = loops_in(rewritten, definition, loop=loop)
+            _report(data, str(path), numbers, as_json=as_json, coloured=coloured)
             return
         chosen = excerpt(rewritten, definition, loop=loop, sweep=sweep)
     except ArgumentError as error:
         raise click.UsageError(str(error)) from error
     if not sys.stdout.isatty() and not coloured:
-        click.echo(writing.encoded(chosen.code, source.read(path)), nl=False)
+        click.echo(writing.encoded(chosen.code, data), nl=False)
         return
     listing = _listing(chosen, coloured=coloured)
     if pager and sys.stdout.isatty():
@@ -94,18 +96,17 @@ def show(
         click.echo(listing, nl=False, color=coloured)
 
 
-def _report(path: Path, numbers: Sequence[int], *, as_json: bool, coloured: bool) -> None:
+def _report(data: bytes, name: str, numbers: Sequence[int], *, as_json: bool, coloured: bool) -> None:
     from checkpointer.cli import names
     from checkpointer.schemes import SCHEMES
     from checkpointer.transforms.roles import report_source
 
-    text = importlib.util.decode_source(source.read(path))
-    every = report_source(text, str(path), SCHEMES)
+    every = report_source(importlib.util.decode_source(data), name, SCHEMES)
     reports = [report for report in every if report.number in numbers]
     if as_json:
-        click.echo(json.dumps(names.as_objects(str(path), reports), indent=2))
+        click.echo(json.dumps(names.as_objects(name, reports), indent=2))
     else:
-        click.echo(names.as_text(str(path), reports, coloured=coloured), nl=False, color=coloured)
+        click.echo(names.as_text(name, reports, coloured=coloured), nl=False, color=coloured)
 
 
 def split(what: str) -> tuple[Path, str | None]:

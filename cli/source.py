@@ -57,17 +57,17 @@ def python_from(name: str | Path) -> Iterator[None]:
         raise click.ClickException(f"{name}: not Python: {error}") from error
 
 
-def rewritten(path: Path) -> Rewritten:
-    """What the rewriter makes of a file with marked loops.
+def rewritten(data: bytes, name: str) -> Rewritten:
+    """What the rewriter makes of the contents of a file with marked loops.
 
     Raises
     ------
     click.ClickException
-        If there is no such file, no Python in it, no mark, or one that is refused.
+        If there is no Python in it, no mark, or one that is refused.
     """
-    result = rewrite_data(read(path), str(path))
+    result = rewrite_data(data, name)
     if not result.loops:
-        raise click.ClickException(no_mark_in(str(path)))
+        raise click.ClickException(no_mark_in(name))
     return result
 
 
