@@ -282,9 +282,9 @@ class _Start:
         open_ones = [rank for rank, end in enumerate(ends) if end is None]
         if open_ones:
             how = (
-                f"within {case.seconds:g} s" if self.hung else f": the processes ended with exit code {code}"
+                f" within {case.seconds:g} s" if self.hung else f": the processes ended with exit code {code}"
             )
-            head = f"{case.name} did not end on {_named(open_ones)} of {self._ranks} {how}"
+            head = f"{case.name} did not end on {_named(open_ones)} of {self._ranks}{how}"
             stacks = [
                 f"{_named([rank])} was at\n{self._stack(rank)}" for rank in open_ones if self._stack(rank)
             ]

@@ -9,7 +9,9 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from types import ModuleType
 
+from harness import SECONDS
 from mpi4py import MPI
 
 from checkpointer import install_import_hook
@@ -39,10 +41,13 @@ def main() -> None:
         note(pid=os.getpid())
         for case in CASES:
             key = f"{Path(case['file']).stem}.{case['name']}"
-            faulthandler.dump_traceback_later(case["seconds"], file=stack)
+            faulthandler.dump_traceback_later(SECONDS, file=stack)
             note(entered=key)
+            module = loaded(case)
+            between.Barrier()
+            faulthandler.dump_traceback_later(case["seconds"], file=stack)
             begun = time.perf_counter()
-            kind, text = outcome(case, between)
+            kind, text = outcome(module, case, between)
             note(ended=key, kind=kind, text=text, seconds=time.perf_counter() - begun)
             fine = all(between.allgather(kind != "failed"))
             faulthandler.cancel_dump_traceback_later()
@@ -51,12 +56,21 @@ def main() -> None:
     between.Free()
 
 
-def outcome(case: dict, between: MPI.Intracomm) -> tuple[str, str]:
+def loaded(case: dict) -> ModuleType | BaseException:
+    """The module of a case, rewritten; or why it cannot be loaded."""
+    name = Path(case["file"]).stem
+    try:
+        with install_import_hook(name):
+            return importlib.import_module(name)
+    except BaseException as error:
+        return error
+
+
+def outcome(module: ModuleType | BaseException, case: dict, between: MPI.Intracomm) -> tuple[str, str]:
     """How a case ended on this rank, and why."""
     try:
-        name = Path(case["file"]).stem
-        with install_import_hook(name):
-            module = importlib.import_module(name)
+        if isinstance(module, BaseException):
+            raise module
         function = getattr(module, case["name"])
         comm = getattr(module, "MPI", MPI).COMM_WORLD
         if len(inspect.signature(function).parameters) == 1:
