@@ -633,8 +633,8 @@ def _undifferentiated(loop: Loop, tape: Tape, around: Survey, wrapper: Wrapper) 
         if active.traffic.events != said:
             raise refuse(
                 "CKP226",
-                "a marked loop on constants communicates with other ranks, by a communicator that is not among its variables, and the"
-                " other ranks may differentiate it",
+                "a marked loop on constants communicates with other ranks, by a communicator that is not among its"
+                " variables, and the other ranks may differentiate it",
                 "let the loop's body use a variable that holds the communicator",
             )
     finally:

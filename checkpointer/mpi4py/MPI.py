@@ -15,8 +15,8 @@ from checkpointer.mpi4py.private import prepare_world as _prepare_world
 from checkpointer.mpi4py.requests import Request as _Request
 
 _prepare_world()
-_MPI.COMM_WORLD = _Intracomm(_MPI.COMM_WORLD)
-_MPI.COMM_SELF = _Intracomm(_MPI.COMM_SELF)
+vars(_MPI)["COMM_WORLD"] = _Intracomm(_MPI.COMM_WORLD)
+vars(_MPI)["COMM_SELF"] = _Intracomm(_MPI.COMM_SELF)
 
 _register(globals(), _MPI, {"Request": _Request})
 

@@ -1,7 +1,7 @@
 """The communicators of the drop-in module: mpi4py's, with methods of their own only while something is differentiated.
 
-Each has a private duplicate from the beginning (`checkpointer.mpi4py.private`), so everything that makes a communicator makes
-one of these.
+Each has a private duplicate from the beginning (`checkpointer.mpi4py.private`), so everything that makes a communicator
+makes one of these.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def adopted(comm: Any) -> Any:
     prepare(comm)
     if type(comm) in KINDS:
         return comm
-    kind = next((kind for kind in KINDS if isinstance(comm, kind.__base__)), None)
+    kind = next((kind for kind in KINDS if isinstance(comm, kind.__mro__[1])), None)
     return comm if kind is None else kind(comm)
 
 

@@ -41,8 +41,8 @@ def _method(name: str, kind: type, ours: Callable[..., Any] | None) -> Callable[
             raise refuse(
                 "CKP227",
                 f"{kind.__name__}.{name} is called in code that is differentiated, and no derivative rule for it is known",
-                "use Send, Recv, Isend, Irecv, Sendrecv, Bcast, Reduce, Allreduce, Gather, Scatter, Allgather, Alltoall, Scan"
-                " and their kin, or communicate outside of the function that is differentiated",
+                "use Send, Recv, Isend, Irecv, Sendrecv, Bcast, Reduce, Allreduce, Gather, Scatter, Allgather, Alltoall,"
+                " Scan and their kin, or communicate outside of the function that is differentiated",
             )
         return ours(self, *args, **kwargs)
 
