@@ -12,6 +12,7 @@ from checkpointer.counts import PHASES, Counts, Timeline
 from checkpointer.errors import ArgumentError
 from checkpointer.runs import Key, LoopRuns, Run
 from checkpointer.schemes import Cost
+from checkpointer.traffic import Count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -129,6 +130,10 @@ class RunSummary:
         The name of the exception that ended a call; empty if none did.
     loops : tuple of LoopSummary
         The marked loops that were differentiated, in the order in which they began to run.
+    messages : dict of str to Count
+        What this rank of an MPI program sent, in `messages` and `bytes`: ``"forward"`` (when the program ran for the first time),
+        ``"recomputing"`` (in steps that were run again), ``"reversing"`` (in those that were run under the tape), ``"adjoint"``
+        (on the way back through them). A collective operation is one message, of what this rank gives to it.
     """
 
     function: str
@@ -137,6 +142,7 @@ class RunSummary:
     reverse: float | None
     failure: str
     loops: tuple[LoopSummary, ...]
+    messages: dict[str, Count]
 
     def as_dict(self) -> dict[str, Any]:
         """Numbers, texts, lists and dicts, for JSON.
@@ -146,7 +152,8 @@ class RunSummary:
         >>> checkpointer.last_run().as_dict()["calls"]
         1
         """
-        return {**vars(self), "loops": [loop.as_dict() for loop in self.loops]}
+        messages = {name: asdict(count) for name, count in self.messages.items()}
+        return {**vars(self), "loops": [loop.as_dict() for loop in self.loops], "messages": messages}
 
     def as_json(self) -> str:
         """The same as a text."""
@@ -244,7 +251,16 @@ def summary_of(runs: Sequence[Run]) -> RunSummary:
         reverse=_sum([run.reverse for run in runs]),
         failure=next((run.failure for run in runs if run.failure), ""),
         loops=tuple(map(_loop_summary, found.values())),
+        messages={name: _count(runs, attribute) for name, attribute in _MESSAGES.items()},
     )
+
+
+_MESSAGES = {"forward": "first", "recomputing": "again", "reversing": "recorded", "adjoint": "adjoint"}
+
+
+def _count(runs: Sequence[Run], attribute: str) -> Count:
+    counts: list[Count] = [getattr(run.traffic, attribute) for run in runs if run.traffic is not None]
+    return Count(sum(count.messages for count in counts), sum(count.bytes for count in counts))
 
 
 def _sum(seconds: list[float | None]) -> float | None:

@@ -81,10 +81,20 @@ def headline(run: RunSummary) -> str:
 
 
 def tables(run: RunSummary) -> list[Table]:
-    """What was counted, and what the time was spent on."""
-    if not run.loops:
-        return []
-    return [_work(run.loops), _times(run.loops)]
+    """What was counted, what the time was spent on, and what was sent to other ranks."""
+    found = [_work(run.loops), _times(run.loops)] if run.loops else []
+    if any(count.messages for count in run.messages.values()):
+        found.append(_messages(run))
+    return found
+
+
+def _messages(run: RunSummary) -> Table:
+    sent = run.messages.values()
+    rows = (
+        ("messages", *(str(count.messages or "") for count in sent)),
+        ("bytes", *(_size(count.bytes) for count in sent)),
+    )
+    return Table(("sent", *run.messages), rows, texts=1)
 
 
 def _work(loops: tuple[LoopSummary, ...]) -> Table:

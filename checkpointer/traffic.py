@@ -81,8 +81,9 @@ class Traffic:
         Those that it used, by their key.
     frames : list of Frame
         The steps that are running, the innermost loop's last.
-    first, again, adjoint : Count
-        What was sent when the program ran for the first time, when steps were computed again, and on the way back.
+    first, again, recorded, adjoint : Count
+        What was sent when the program ran for the first time, when steps were computed again, when they were run once more
+        under the tape, and on the way back.
     receiving : list
         Requests of messages that the code outside of loops waits for.
     number : int
@@ -96,6 +97,7 @@ class Traffic:
         self.frames: list[Frame] = []
         self.first = Count()
         self.again = Count()
+        self.recorded = Count()
         self.adjoint = Count()
         self.receiving: list[Any] = []
         self.number = 0
@@ -121,7 +123,12 @@ class Traffic:
     def count(self, size: int) -> None:
         """The program sends a message of so many bytes."""
         self.events += 1
-        (self.again if self.repeats else self.first).add(size)
+        if not self.repeats:
+            self.first.add(size)
+        elif active.tape is None:
+            self.again.add(size)
+        else:
+            self.recorded.add(size)
 
     def cell(self) -> tuple[list[Any], bool]:
         """The place of an outcome that may be another one when the step runs again, and whether it is known from then."""

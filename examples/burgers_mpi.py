@@ -41,22 +41,23 @@ from checkpointer import (
 
 
 class Blocks:
-    """n x n points, the inner ones of them in blocks, one for each rank of ``comm``: as square as the number of ranks allows.
+    """A grid whose inner points are in blocks, one for each rank of ``comm``, in as many rows as columns or nearly so.
 
-    On this rank ``x`` and ``y`` are the slices of all points that its arrays hold, halo included, and ``own`` those of
-    its arrays that no other rank has: its block, and the boundary next to it.
+    On this rank ``x`` and ``y`` are the slices of the grid that its arrays hold, halo included, and ``own`` those of its
+    arrays that no other rank has: its block, and the boundary next to it.
     """
 
-    def __init__(self, n, comm):
-        self.n = n
+    def __init__(self, shape, comm):
+        self.shape = shape
         self.comm = comm.Create_cart(MPI.Compute_dims(comm.size, 2), periods=[False, False])
         self.west, self.east = self.comm.Shift(0, 1)
         self.south, self.north = self.comm.Shift(1, 1)
-        if n - 2 < max(self.comm.dims):
-            raise ValueError(f"{max(n - 2, 0)} inner points cannot be split into {max(self.comm.dims)} blocks")
+        if any(n - 2 < blocks for n, blocks in zip(shape, self.comm.dims, strict=True)):
+            points, blocks = (" x ".join(map(str, counts)) for counts in (shape, self.comm.dims))
+            raise ValueError(f"{points} points are too few for {blocks} blocks: each needs a point inside the boundary")
         self.x, self.y = (
             slice((n - 2) * k // blocks, (n - 2) * (k + 1) // blocks + 2)
-            for k, blocks in zip(self.comm.coords, self.comm.dims, strict=True)
+            for n, k, blocks in zip(shape, self.comm.coords, self.comm.dims, strict=True)
         )
         self.own = (
             slice(None if self.west == MPI.PROC_NULL else 1, None if self.east == MPI.PROC_NULL else -1),
@@ -92,7 +93,7 @@ class Blocks:
         pieces = self.comm.gather((self.x, self.y, self.own, fields))
         if pieces is None:
             return None
-        whole = np.empty((len(fields), self.n, self.n))
+        whole = np.empty((len(fields), *self.shape))
         for x, y, own, piece in pieces:
             whole[:, x, y][:, *own] = [w[own] for w in piece]
         return whole
@@ -100,8 +101,10 @@ class Blocks:
 
 def initial_velocities(blocks):
     """exp(-x² - y²) in both components, x and y centred on the origin: on this rank's points."""
-    points = np.arange(blocks.n) - (blocks.n - 1) / 2
-    X, Y = np.meshgrid(points[blocks.x] * dx, points[blocks.y] * dy, indexing="ij")
+    nx, ny = blocks.shape
+    x = (np.arange(nx) - (nx - 1) / 2) * dx
+    y = (np.arange(ny) - (ny - 1) / 2) * dy
+    X, Y = np.meshgrid(x[blocks.x], y[blocks.y], indexing="ij")
     u = np.exp(-(X**2) - Y**2)
     return u, u.copy()
 
@@ -118,8 +121,11 @@ def energy(velocities, blocks, steps, scheme, storage=None):
         advance(u, v, un, vn)
         u, un = un, u
         v, vn = vn, v
-    total = blocks.comm.allreduce(np.sum(u[1:-1, 1:-1] ** 2 + v[1:-1, 1:-1] ** 2))
-    return total / (blocks.n - 2) ** 2
+    here = np.array(np.sum(u[1:-1, 1:-1] ** 2 + v[1:-1, 1:-1] ** 2))
+    everywhere = np.empty_like(here)
+    blocks.comm.Allreduce(here, everywhere)
+    nx, ny = blocks.shape
+    return everywhere / ((nx - 2) * (ny - 2))
 
 
 def chosen_scheme(name, snapshots, disk_snapshots):
@@ -138,9 +144,7 @@ def main():
     parser = argparse.ArgumentParser(description="The adjoint of the energy in a 2D Burgers flow, on ranks.")
     parser.add_argument("--n", type=int, default=128, help="points in each direction (%(default)s)")
     parser.add_argument("--steps", type=int, default=200, help="time steps (%(default)s)")
-    parser.add_argument(
-        "--scheme", choices=["revolve", "online"], default="revolve", help="(%(default)s)"
-    )
+    parser.add_argument("--scheme", choices=["revolve", "online"], default="revolve", help="(%(default)s)")
     parser.add_argument("--snapshots", type=int, default=10, help="held at once in memory (%(default)s)")
     parser.add_argument("--disk-snapshots", type=int, default=0, help="and on disk (%(default)s)")
     parser.add_argument(
@@ -150,7 +154,7 @@ def main():
     args = parser.parse_args()
 
     try:
-        blocks = Blocks(args.n, MPI.COMM_WORLD)
+        blocks = Blocks((args.n, args.n), MPI.COMM_WORLD)
     except ValueError as error:
         sys.exit(str(error) if MPI.COMM_WORLD.rank == 0 else 1)
     first = blocks.comm.rank == 0
@@ -175,7 +179,7 @@ def main():
     if not args.plain:
         print(f"norm of its gradient  {np.sqrt(np.sum(whole**2))}")
     print(f"time                  {seconds:.1f} s")
-    print(f"peak memory           {memory:.0f} MiB more than before the simulation, on the first of {blocks.comm.size} ranks")
+    print(f"peak memory           {memory:.0f} MiB more than before the simulation")
     if not args.plain:
         save_picture(args.picture, *whole, args.steps)
         print(f"picture               {args.picture}")
