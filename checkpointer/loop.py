@@ -30,7 +30,7 @@ from checkpointer.replay import quiet_replay, replay
 from checkpointer.reports import report_choice, report_end, report_undifferentiated
 from checkpointer.schemes import Action, Schedule
 from checkpointer.sessions import close_after_error
-from checkpointer.signals import BREAK, Ended, Return
+from checkpointer.signals import BREAK, EXHAUSTED, Ended, Return
 from checkpointer.snapshots import Snapshot, capture
 from checkpointer.state import Key, Leaf, State, Survey
 from checkpointer.storage import Session
@@ -533,11 +533,12 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
         loop.finish()
         if loop.points is not None:
             loop.points.finished()
+        report_choice(loop)
         if loop.log is not None and loop.log.used:
             from checkpointer.mpi4py.agreement import agree_at_end  # the program has loaded mpi4py
 
-            agree_at_end(loop.log, loop.steps or 0, loop.work.scheme)
-        report_choice(loop)
+            steps = loop.steps or 0
+            agree_at_end(loop.log, steps, loop.work.scheme, last=loop.signal is EXHAUSTED)
     except BaseException as error:
         tape.swallowed = tape.swallowed or failed_inside(error)
         close_after_error(loop.session)

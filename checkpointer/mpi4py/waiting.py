@@ -86,7 +86,8 @@ def look_around() -> None:
         if number >= traffic.number:
             raise RankError(
                 f"rank {MPI.COMM_WORLD.rank} waits for a message or for the other ranks, but rank {rank} of the world raised"
-                f" {text}"
+                f" {text}",
+                known=True,
             )
     from checkpointer.mpi4py.agreement import look_for_leavers  # which waits, too
 
@@ -104,7 +105,7 @@ def begin(traffic: Any) -> None:
 def tell(traffic: Any, error: BaseException) -> None:
     """Let all other ranks know that this one raised an error; those that learned of it from another know already."""
     comm = news_comm()
-    if comm is None or isinstance(error, RankError):
+    if comm is None or (isinstance(error, RankError) and error.known):
         return
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     text = text if isinstance(error, CheckpointerError) else text.partition("\n")[0]
