@@ -308,10 +308,14 @@ class Loop:
     def begin_at(self, step: int) -> None:
         """The first sweep goes on from the state before this step, to which an earlier process has come."""
         self.done = step
+        if self.log is not None:
+            self.log.recorded = step
 
     def end_at(self, steps: int, signal: Any, *, recorded: bool) -> None:
         """The first sweep ended like this in an earlier process."""
         self.steps, self.signal, self.recorded, self.done = steps, signal, recorded, steps
+        if self.log is not None:
+            self.log.recorded = steps
 
     def run_first_taped(self, number: int) -> Taped:
         """In the first sweep: run a step under a new tape."""
@@ -503,7 +507,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     for memory in wrapper.memories.values():
         memory.written = 0, memory.root.nbytes  # wherever the loop may write
     if may_communicate(around, loop.state.functions()):
-        loop.log = LoopLog(loop.work.place)
+        loop.log = LoopLog(loop.work.place, durable=loop.points is not None)
     elif not any(is_varied(leaf.value) for leaf in around.leaves):
         report_undifferentiated(loop)
         return _undifferentiated(loop, tape, around, wrapper)

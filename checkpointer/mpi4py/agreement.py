@@ -151,7 +151,7 @@ def _report_of(comm: Any, key: Any, rank: int, log: LoopLog) -> tuple[Any, ...]:
         return bool(_arrived.get((key, rank)))
 
     until(come)
-    return _arrived[key, rank].pop(0)[1:]  # type: ignore[no-any-return]
+    return _arrived[key, rank].pop(0)[1:]
 
 
 def _collect(comm: Any, key: Any) -> None:
