@@ -52,9 +52,7 @@ class Network:
         return self.latency + size / self.bandwidth
 
 
-HERE = Costs(
-    plain=Work(0, 0), advance=Work(0, 0), reverse=Work(0, 0), snapshot=Work(0, 0), message=(0, 0, 0)
-)
+HERE = Costs(plain=Work(0, 0), advance=Work(0, 0), reverse=Work(0, 0), snapshot=Work(0, 0), message=(0, 0, 0))
 CLUSTER = Network(latency=2e-6, bandwidth=1e9)
 SHARED_MEMORY = Network(latency=0.0, bandwidth=math.inf)  # its costs are among those of the software
 

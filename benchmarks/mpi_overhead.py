@@ -73,7 +73,9 @@ def library(folder):
     if mpicc is None:
         return None
     made = Path(folder) / "libmessages.so"
-    done = subprocess.run([mpicc, "-shared", "-fPIC", "-O1", "-o", made, HERE / "mpi_messages.c"], check=False)
+    done = subprocess.run(
+        [mpicc, "-shared", "-fPIC", "-O1", "-o", made, HERE / "mpi_messages.c"], check=False
+    )
     return made if done.returncode == 0 else None
 
 
@@ -112,7 +114,9 @@ def expected(n, steps, advances, dims):
     inner = n - 2
     messages = 2 * mpi_model.FIELDS * ((rows - 1) * columns + (columns - 1) * rows)  # in a step
     size = 8 * 2 * mpi_model.FIELDS * inner * (rows - 1 + columns - 1)
-    again = advances - (steps - 1)  # the forward sweep runs all steps, and the last one under the tape at once
+    again = advances - (
+        steps - 1
+    )  # the forward sweep runs all steps, and the last one under the tape at once
     loss = rows * columns
     return [
         [steps * messages + loss, steps * size + 8 * loss],
@@ -133,7 +137,10 @@ def count(ranks, n, steps, snapshots):
         ("sent by all ranks", *COLUMNS),
         *(
             (name, *(f"{column[which]}" for column in counts))
-            for counts, kind in ((counted, ""), (expected(n, steps, found["advances"], found["dims"]), ", expected"))
+            for counts, kind in (
+                (counted, ""),
+                (expected(n, steps, found["advances"], found["dims"]), ", expected"),
+            )
             for which, name in ((0, f"messages{kind}"), (1, f"bytes{kind}"))
         ),
     )
@@ -244,8 +251,22 @@ def fitted(found, steps):
 
 def scaling(steps, snapshots, rounds, sizes):
     found = on_ranks(2, "--scaling-on-rank", steps, snapshots, rounds, *sizes)
-    print(f"{steps} steps, Revolve({snapshots}), best of {rounds}; on two ranks a block each, seconds of the slower one")
-    rows = [("block", "", "one rank", "two apart", "two", "efficiency", "without contention", "model, one", "model, two")]
+    print(
+        f"{steps} steps, Revolve({snapshots}), best of {rounds}; on two ranks a block each, seconds of the slower one"
+    )
+    rows = [
+        (
+            "block",
+            "",
+            "one rank",
+            "two apart",
+            "two",
+            "efficiency",
+            "without contention",
+            "model, one",
+            "model, two",
+        )
+    ]
     costs = fitted(found, steps)
     for m, best in found:
         models = [mpi_model.predict(ranks, m, steps, snapshots, costs, SHARED_MEMORY) for ranks in (1, 2)]
@@ -289,7 +310,9 @@ def main():
     parser = argparse.ArgumentParser(description="What the adjoint of an MPI program costs.")
     parser.add_argument("what", nargs="?", choices=["all", "count", "scaling"], default="all")
     parser.add_argument("--ranks", type=int, default=4, help="for count (%(default)s)")
-    parser.add_argument("--n", type=int, default=130, help="points in each direction, for count (%(default)s)")
+    parser.add_argument(
+        "--n", type=int, default=130, help="points in each direction, for count (%(default)s)"
+    )
     parser.add_argument("--steps", type=int, help="(200; for scaling 20)")
     parser.add_argument("--snapshots", type=int, default=10, help="(%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="for scaling (%(default)s)")

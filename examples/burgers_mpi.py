@@ -54,7 +54,9 @@ class Blocks:
         self.south, self.north = self.comm.Shift(1, 1)
         if any(n - 2 < blocks for n, blocks in zip(shape, self.comm.dims, strict=True)):
             points, blocks = (" x ".join(map(str, counts)) for counts in (shape, self.comm.dims))
-            raise ValueError(f"{points} points are too few for {blocks} blocks: each needs a point inside the boundary")
+            raise ValueError(
+                f"{points} points are too few for {blocks} blocks: each needs a point inside the boundary"
+            )
         self.x, self.y = (
             slice((n - 2) * k // blocks, (n - 2) * (k + 1) // blocks + 2)
             for n, k, blocks in zip(shape, self.comm.coords, self.comm.dims, strict=True)
