@@ -134,9 +134,9 @@ class RunSummary:
     loops : tuple of LoopSummary
         The marked loops that were differentiated, in the order in which they began to run.
     messages : dict of str to Count
-        What this rank of an MPI program sent, in `messages` and `bytes`: ``"forward"`` (when the program ran for the first time),
-        ``"recomputing"`` (in steps that were run again), ``"reversing"`` (in those that were run under the tape), ``"adjoint"``
-        (on the way back through them). A collective operation is one message, of what this rank gives to it.
+        What this rank of an MPI program sent, in `messages` and `bytes`: ``"forward"`` (when the program ran for the first
+        time), ``"recomputing"`` (in steps that were run again), ``"reversing"`` (in those that were run again under the
+        tape), ``"adjoint"`` (on the way back). A collective operation is one message, of what this rank gives to it.
     """
 
     function: str

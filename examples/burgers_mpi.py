@@ -15,9 +15,8 @@ The first prints
     norm of its gradient  0.007455236366675644
 
 on any number of ranks, up to rounding, then the time and the memory that the first rank took, and saves a picture of the
-adjoint, burgers_adjoint.png (``--picture`` names another file), as burgers.py does. The third chooses between the same schemes
-with snapshots in memory only, or also on disk, where each rank has a file of its own.
-``mpiexec -n 4 python examples/burgers_mpi.py --plain`` only simulates.
+adjoint, burgers_adjoint.png (``--picture`` names another file), as burgers.py does. The third has snapshots on disk as well,
+where each rank has a file of its own. ``mpiexec -n 4 python examples/burgers_mpi.py --plain`` only simulates.
 """
 
 import argparse
