@@ -5,12 +5,12 @@
     python benchmarks/mpi_overhead.py --model 64 1024 4096
 
 The program is examples/burgers_mpi.py. ``count`` starts it under mpiexec and prints what all ranks together sent in the
-forward and in the reverse sweep: what `checkpointer.last_run` has counted, what follows from the blocks and the schedule,
-and, if there is an mpicc, what a library between mpi4py and MPI has seen (mpi_messages.c). ``scaling`` runs blocks of several
-sizes on one rank, on two ranks that know nothing of each other, and on two ranks with a block each of the same grid, in turn,
-the best of several; then it fits the costs of the model (mpi_model.py) to that and compares. ``--model`` prints what the model
-predicts for so many ranks; ``--latency``, ``--bandwidth``, ``--block`` and others change its assumptions. docs/scaling.md
-discusses all of it.
+forward and in the reverse sweep: what `checkpointer.last_run` has counted, what follows from the blocks and the
+schedule, and, if there is an mpicc, what a library between mpi4py and MPI has seen (mpi_messages.c). ``scaling`` runs
+blocks of several sizes on one rank, on two ranks that know nothing of each other, and on two ranks with a block each of
+the same grid, in turn, the best of several; then it fits the costs of the model (mpi_model.py) to that and compares.
+``--model`` prints what the model predicts for so many ranks; ``--latency``, ``--bandwidth``, ``--block`` and others
+change its assumptions. docs/scaling.md discusses all of it.
 """
 
 import argparse
