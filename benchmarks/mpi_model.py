@@ -8,37 +8,40 @@ their adjoints. Operations of all ranks take log2(ranks) messages one after anot
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from checkpointer import Revolve
 from checkpointer.schemes import simulate
 
 FIELDS = 2
+MOST = 4 * FIELDS  # messages that a rank with four neighbours sends in a step
 HEADER = 24  # bytes before the numbers of an adjoint message
 COLLECTIVES = (1, 6)  # without and with the gradient: the loss; its agreement, its adjoint, those of the seed
 
 
 @dataclass(frozen=True)
-class Work:
-    """Seconds for something on a block: so many, and so many for each point."""
-
-    once: float
-    point: float
-
-    def seconds(self, m: int) -> float:
-        return self.once + self.point * m**2
-
-
-@dataclass(frozen=True)
 class Costs:
-    """One rank: a step of the program, a plain step and a reversed one of its gradient, a snapshot saved or restored.
+    """Seconds on one rank whose neighbours are busy, too, measured for blocks of some sizes.
 
-    The three numbers of ``message`` are seconds of software for each message of a step of these three kinds.
+    Of a step of the program, of a plain step and of a reversed one of its gradient, and of a snapshot that is saved or
+    restored; the three numbers of ``message`` are for each message of a step of these three kinds, all of its
+    software and what a reversed step sends back.
     """
 
-    plain: Work
-    advance: Work
-    reverse: Work
-    snapshot: Work
+    sizes: tuple[int, ...]
+    plain: tuple[float, ...]
+    advance: tuple[float, ...]
+    reverse: tuple[float, ...]
+    snapshot: tuple[float, ...]
     message: tuple[float, float, float]
+
+    def of(self, kind: str, m: int) -> float:
+        """For a block of m x m points: interpolated between the sizes, in logarithms of both; none other is known."""
+        if not self.sizes[0] <= m <= self.sizes[-1]:
+            raise ValueError(
+                f"blocks of {self.sizes[0]} to {self.sizes[-1]} points on a side were measured, not of {m}"
+            )
+        return float(np.exp(np.interp(np.log(m), np.log(self.sizes), np.log(getattr(self, kind)))))
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Network:
         return self.latency + size / self.bandwidth
 
 
-HERE = Costs(plain=Work(0, 0), advance=Work(0, 0), reverse=Work(0, 0), snapshot=Work(0, 0), message=(0, 0, 0))
+HERE = None
 CLUSTER = Network(latency=2e-6, bandwidth=1e9)
 SHARED_MEMORY = Network(latency=0.0, bandwidth=math.inf)  # its costs are among those of the software
 
@@ -83,15 +86,15 @@ def predict(ranks, m, steps, snapshots, costs=HERE, network=CLUSTER) -> Predicti
     there, back = network.seconds(8 * m), network.seconds(8 * m + HEADER)
     in_plain, in_advance, in_reverse = costs.message
     together = math.log2(ranks) * network.seconds(8)
-    plain = costs.plain.seconds(m) + k * (in_plain + there)
-    advance = costs.advance.seconds(m) + k * (in_advance + there)
-    reverse = costs.reverse.seconds(m) + k * (in_reverse + there + back)
+    plain = costs.of("plain", m) + k * (in_plain + there)
+    advance = costs.of("advance", m) + k * (in_advance + there)
+    reverse = costs.of("reverse", m) + k * (in_reverse + there + back)
     snapshots_moved = cost.snapshots + cost.restores
     return Prediction(
         plain=steps * plain + COLLECTIVES[0] * together,
         gradient=cost.advances * advance
         + cost.reversals * reverse
-        + snapshots_moved * costs.snapshot.seconds(m)
+        + snapshots_moved * costs.of("snapshot", m)
         + COLLECTIVES[1] * together,
     )
 

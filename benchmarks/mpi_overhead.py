@@ -7,15 +7,17 @@
 The program is examples/burgers_mpi.py. ``count`` starts it under mpiexec and prints what all ranks together sent in the
 forward and in the reverse sweep: what `checkpointer.last_run` has counted, what follows from the blocks and the
 schedule, and, if there is an mpicc, what a library between mpi4py and MPI has seen (mpi_messages.c). ``scaling`` runs
-blocks of several sizes on one rank, on two ranks that know nothing of each other, and on two ranks with a block each of
-the same grid, in turn, the best of several; then it fits the costs of the model (mpi_model.py) to that and compares.
-``--model`` prints what the model predicts for so many ranks; ``--latency``, ``--bandwidth``, ``--block`` and others
-change its assumptions. docs/scaling.md discusses all of it.
+blocks of several sizes, in turn and the best of several, on one rank, on two ranks that know nothing of each other, on
+two that have themselves as all four neighbours, and on two ranks with a block each of the same grid. The costs of the
+model (mpi_model.py) are taken from all but the last, and the last is compared with the model. ``--model`` prints what
+the model predicts for so many ranks; ``--latency``, ``--bandwidth``, ``--block`` and others change its assumptions.
+docs/scaling.md discusses all of it.
 """
 
 import argparse
 import ctypes
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -26,7 +28,7 @@ from pathlib import Path
 
 import mpi_model
 import numpy as np
-from mpi_model import CLUSTER, SHARED_MEMORY, Costs, Network, Work
+from mpi_model import CLUSTER, SHARED_MEMORY, Costs, Network
 
 import checkpointer
 from checkpointer import Revolve
@@ -34,7 +36,7 @@ from checkpointer.schemes import simulate
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
-SIZES = (32, 64, 128, 256, 512)
+SIZES = (32, 64, 128, 256)
 COLUMNS = ("forward", "recomputing", "reversing", "adjoint")
 
 
@@ -166,30 +168,48 @@ def count(ranks, n, steps, snapshots):
 
 
 def scaling_on_rank(steps, snapshots, rounds, sizes):
-    """On each of two ranks: the three kinds of runs in turn, and the first rank tells the best times of each."""
+    """On each of two ranks: the kinds of runs in turn, and the first rank tells the best times of each."""
     program = load()
     from mpi4py import MPI
 
-    world, alone = MPI.COMM_WORLD, MPI.COMM_SELF
+    world = MPI.COMM_WORLD
+    scheme = Revolve(snapshots)
+    measured(program, grids(program, MPI, sizes[0])["two"], steps, scheme)  # warms up
     found = []
     for m in sizes:
         best = {}
-        for turn in range(rounds + 1):
-            for kind in ("one", "apart", "two"):
+        for _ in range(rounds):
+            for kind, blocks in grids(program, MPI, m).items():
                 wait_quietly(world)
                 if kind == "one" and world.rank == 1:
                     continue
-                comm, width = (world, 2 * m) if kind == "two" else (alone, m)
-                blocks = program.Blocks((width + 2, m + 2), comm)
-                times = measured(program, blocks, steps, Revolve(snapshots))
-                if kind == "two" or kind == "apart":
-                    times = {name: max(each) for name, each in gathered(world, times).items()}
-                if turn:  # the first one warms up
-                    known = best.setdefault(kind, times)
-                    best[kind] = {name: min(known[name], seconds) for name, seconds in times.items()}
+                times = measured(program, blocks, steps, scheme)
+                if kind != "one":
+                    times = slowest(world.allgather(times))
+                best[kind] = fastest([times, best.get(kind, times)])
         found.append((m, best))
     if world.rank == 0:
         print(json.dumps(found))
+
+
+def grids(program, mpi, m):
+    """What this rank takes part in: a block of m x m points in each."""
+    alone, apart, looped = (program.Blocks((m + 2, m + 2), mpi.COMM_SELF) for _ in range(3))
+    looped.west = looped.east = looped.south = looped.north = 0
+    return {
+        "one": alone,
+        "apart": apart,
+        "looped": looped,
+        "two": program.Blocks((2 * m + 2, m + 2), mpi.COMM_WORLD),
+    }
+
+
+def slowest(several):
+    return {name: max(times[name] for times in several) for name in several[0]}
+
+
+def fastest(several):
+    return {name: min(times[name] for times in several) for name in several[0]}
 
 
 def wait_quietly(comm):
@@ -199,17 +219,16 @@ def wait_quietly(comm):
         time.sleep(0.002)
 
 
-def gathered(comm, times):
-    everyones = comm.allgather(times)
-    return {name: [each[name] for each in everyones] for name in times}
-
-
 def measured(program, blocks, steps, scheme):
     """Seconds of the program, of its value and gradient, and of a step and a snapshot of each kind in the latter."""
     velocities = program.initial_velocities(blocks)
-    start = time.perf_counter()
-    program.energy(velocities, blocks, steps, scheme)
-    plain = time.perf_counter() - start
+    plain = math.inf
+    for _ in range(3):
+        blocks.comm.Barrier()
+        start = time.perf_counter()
+        program.energy(velocities, blocks, steps, scheme)
+        plain = min(plain, time.perf_counter() - start)
+    blocks.comm.Barrier()
     start = time.perf_counter()
     checkpointer.value_and_grad(program.energy)(velocities, blocks, steps, scheme)
     gradient = time.perf_counter() - start
@@ -224,70 +243,52 @@ def measured(program, blocks, steps, scheme):
     }
 
 
-def fitted(found, steps):
-    """The costs of the model: from one rank, and what a message adds from two."""
-
-    def work(of):
-        sizes = np.array([m for m, _ in found], float)
-        times = np.array([of(best["one"]) for _, best in found])
-        # relative errors count, as the times differ by orders of magnitude
-        terms = np.stack([np.ones_like(sizes), sizes**2], axis=1) / times[:, None]
-        once, point = np.linalg.lstsq(terms, np.ones_like(times), rcond=None)[0]
-        return Work(max(float(once), 0.0), float(point))
+def costs_of(found, steps):
+    """Those of the model: of steps from ranks that are apart, of messages from those that send them to themselves."""
+    kinds = {
+        "plain": lambda times: times["plain"] / steps,
+        "advance": lambda times: times["advance"],
+        "reverse": lambda times: times["reverse"],
+    }
 
     def message(of):
-        """From the smaller half of the blocks: in large ones other differences are larger."""
-        few = found[: len(found) // 2]
-        more = [(of(best["two"]) - of(best["apart"])) / mpi_model.messages(2) for _, best in few]
+        more = [(of(best["looped"]) - of(best["apart"])) / mpi_model.MOST for _, best in found]
         return max(float(np.median(more)), 0.0)
 
-    kinds = [
-        lambda times: times["plain"] / steps,
-        lambda times: times["advance"],
-        lambda times: times["reverse"],
-    ]
-    plain, advance, reverse = map(work, kinds)
-    return Costs(plain, advance, reverse, work(lambda times: times["snapshot"]), tuple(map(message, kinds)))
+    return Costs(
+        sizes=tuple(m for m, _ in found),
+        snapshot=tuple(best["apart"]["snapshot"] for _, best in found),
+        message=tuple(map(message, kinds.values())),
+        **{name: tuple(of(best["apart"]) for _, best in found) for name, of in kinds.items()},
+    )
 
 
 def scaling(steps, snapshots, rounds, sizes):
     found = on_ranks(2, "--scaling-on-rank", steps, snapshots, rounds, *sizes)
-    print(
-        f"{steps} steps, Revolve({snapshots}), best of {rounds}; on two ranks a block each, seconds of the slower one"
-    )
-    rows = [
-        (
-            "block",
-            "",
-            "one rank",
-            "two apart",
-            "two",
-            "efficiency",
-            "without contention",
-            "model, one",
-            "model, two",
-        )
-    ]
-    costs = fitted(found, steps)
+    costs = costs_of(found, steps)
+    print(f"{steps} steps, Revolve({snapshots}), best of {rounds}, seconds")
+    rows = [("block", "", "one rank", "two apart", "two", "one / two", "apart / two", "model", "model / two")]
     for m, best in found:
-        models = [mpi_model.predict(ranks, m, steps, snapshots, costs, SHARED_MEMORY) for ranks in (1, 2)]
+        model = mpi_model.predict(2, m, steps, snapshots, costs, SHARED_MEMORY)
         for name in ("plain", "gradient"):
             one, apart, two = (best[kind][name] for kind in ("one", "apart", "two"))
+            predicted = getattr(model, name)
+            times = (f"{seconds:.4f}" for seconds in (one, apart, two))
             rows.append(
                 (
                     f"{m} x {m}",
                     name,
-                    *(f"{seconds:.4f}" for seconds in (one, apart, two)),
+                    *times,
                     f"{one / two:.2f}",
                     f"{apart / two:.2f}",
-                    *(f"{getattr(model, name):.4f}" for model in models),
+                    f"{predicted:.4f}",
+                    f"{predicted / two:.2f}",
                 )
             )
     table(*rows)
-    print("gradient / plain, one rank and two:")
     for m, best in found:
         ratios = (best[kind]["gradient"] / best[kind]["plain"] for kind in ("one", "two"))
-        print(f"  {m} x {m}: " + ", ".join(f"{ratio:.1f}" for ratio in ratios))
+        print(f"{m} x {m}: gradient / plain " + ", on two ranks ".join(f"{ratio:.1f}" for ratio in ratios))
     print(costs)
 
 
@@ -320,7 +321,7 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="of blocks, for scaling")
     parser.add_argument("--model", type=int, nargs="+", metavar="RANKS", help="print what the model predicts")
     parser.add_argument("--block", type=int, default=256, help="its side, for the model (%(default)s)")
-    parser.add_argument("--points", type=int, default=4096, help="for its strong scaling (%(default)s)")
+    parser.add_argument("--points", type=int, default=2048, help="for its strong scaling (%(default)s)")
     parser.add_argument("--latency", type=float, default=CLUSTER.latency, help="seconds (%(default)s)")
     parser.add_argument("--bandwidth", type=float, default=CLUSTER.bandwidth, help="bytes/s (%(default)s)")
     parser.add_argument("--count-on-rank", type=int, nargs=3, help=argparse.SUPPRESS)
