@@ -72,9 +72,7 @@ def everyones(value: Any, comm: Any) -> list[Any]:
     found = np.empty(sizes.sum(), np.uint8)
     finish(hidden.Iallgatherv(mine, [found, sizes]))
     ends = np.cumsum(sizes)
-    return [
-        pickle.loads(found[end - size : end].tobytes()) for size, end in zip(sizes, ends, strict=True)
-    ]
+    return [pickle.loads(found[end - size : end].tobytes()) for size, end in zip(sizes, ends, strict=True)]
 
 
 def _described(where: tuple[str, int], doing: str, what: tuple[Any, ...]) -> str:

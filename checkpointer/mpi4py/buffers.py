@@ -19,7 +19,7 @@ from checkpointer.boxes import is_traced
 from checkpointer.indexing import untraced_target
 from checkpointer.refusals import refuse
 
-_PREDEFINED = (MPI.COMBINER_NAMED, MPI.COMBINER_F90_REAL, MPI.COMBINER_F90_COMPLEX, MPI.COMBINER_F90_INTEGER)
+PREDEFINED = (MPI.COMBINER_NAMED, MPI.COMBINER_F90_REAL, MPI.COMBINER_F90_COMPLEX, MPI.COMBINER_F90_INTEGER)
 
 
 class Buffer:
@@ -45,7 +45,7 @@ class Buffer:
     def __init__(self, given: Any, name: str) -> None:
         array, count, displacement, datatype = _parts(given)
         self.name = name
-        self.array = _flat(array, name)
+        self.array = flat(array, name)
         self.places = _places(self.array, count, displacement, datatype, name)
 
     @property
@@ -109,7 +109,7 @@ def _parts(given: Any) -> tuple[Any, Any, int, Any]:
     return array, count, int(displacement or 0), datatype
 
 
-def _flat(array: Any, name: str) -> Any:
+def flat(array: Any, name: str) -> Any:
     if array is MPI.BOTTOM or array is MPI.IN_PLACE or array is None:
         raise refuse(
             "CKP228",
@@ -133,7 +133,7 @@ def _places(array: Any, count: Any, displacement: int, datatype: Any, name: str)
         if stop > len(plain):
             raise ValueError(f"message: buffer too small for requested count ({name})")
         return slice(displacement, stop)
-    if isinstance(datatype, str) or datatype.combiner in _PREDEFINED:
+    if isinstance(datatype, str) or datatype.combiner in PREDEFINED:
         if plain.dtype.kind not in "fc":
             return slice(displacement, len(plain) if count is None else displacement + int(count))
         raise refuse(
@@ -150,7 +150,7 @@ def is_of(datatype: Any, dtype: np.dtype[Any]) -> bool:
     """Whether a datatype of MPI is that of a NumPy array's elements."""
     if isinstance(datatype, str):
         return bool(np.dtype(datatype) == dtype)
-    if datatype.combiner not in _PREDEFINED:
+    if datatype.combiner not in PREDEFINED:
         return False
     try:
         return bool(np.dtype(datatype.tocode()) == dtype)

@@ -9,11 +9,17 @@ from mpi4py import MPI
 
 from checkpointer.active import active
 from checkpointer.dropin import register_methods
-from checkpointer.mpi4py import collectives, point_to_point
+from checkpointer.mpi4py import collectives, gathering, point_to_point, reductions, scans
 from checkpointer.mpi4py.communicators import KINDS
 from checkpointer.refusals import refuse
 
-_METHODS: dict[str, Callable[..., Any]] = {**point_to_point.METHODS, **collectives.METHODS}
+_METHODS: dict[str, Callable[..., Any]] = {
+    **point_to_point.METHODS,
+    **collectives.METHODS,
+    **gathering.METHODS,
+    **reductions.METHODS,
+    **scans.METHODS,
+}
 
 _HARMLESS = frozenset(
     "Abort Ack_failed Attach_buffer Call_errhandler Cart_map Compare Create_errhandler Create_from_group Create_keyval"

@@ -29,7 +29,9 @@ class Prequest(Waiting, MPI.Prequest, Held):
         Begins the same message as an ordinary one: takes communicator, buffer, rank and tag.
     """
 
-    def __new__(cls, request: Any, begin: Callable[..., Any], comm: Any, buf: Any, rank: int, tag: int) -> Any:
+    def __new__(
+        cls, request: Any, begin: Callable[..., Any], comm: Any, buf: Any, rank: int, tag: int
+    ) -> Any:
         self = super().__new__(cls, request)
         self.begin = begin
         self.comm = comm
