@@ -161,19 +161,33 @@ def is_of(datatype: Any, dtype: np.dtype[Any]) -> bool:
 def picked(size: int, itemsize: int, count: int, displacement: int, datatype: Any, name: str) -> Any:
     """The numbers of the elements that a derived datatype picks."""
     columns = itemsize // 4
-    numbers = np.repeat(np.arange(size, dtype=np.int32)[:, None], columns, axis=1)
-    start = displacement * datatype.extent
+    extent = datatype.extent
+    start = displacement * extent
+    reach = start + max(count * extent, (count - 1) * extent + datatype.true_ub if count else 0)
+    if itemsize % 4 or datatype.true_lb < 0 or extent <= 0:
+        raise _not_of_elements(name)
+    elements = max(size, -(-reach // itemsize))  # what is beyond the array is found by its number
+    numbers = np.repeat(np.arange(elements, dtype=np.int32)[:, None], columns, axis=1)
     found = []
     for code in (numbers, ~numbers):
         packed = np.empty(datatype.Get_size() * count, np.uint8)
-        spec = [np.ascontiguousarray(code).view(np.uint8).reshape(-1)[start:], count, datatype]
-        datatype.Pack(spec, packed, 0, MPI.COMM_SELF)
-        found.append(packed.view(np.int32).reshape(-1, columns) if packed.size % itemsize == 0 else None)
+        if packed.size % itemsize:
+            raise _not_of_elements(name)
+        if count:  # mpi4py packs as many as there are extents in the part of the memory that it is given
+            memory = code.reshape(-1).view(np.uint8)[start : start + count * extent]
+            datatype.Pack(memory, packed, 0, MPI.COMM_SELF)
+        found.append(packed.view(np.int32).reshape(-1, columns))
     places, inverse = found
-    if places is None or inverse is None or (places != ~inverse).any() or (places != places[:, :1]).any():
-        raise refuse(
-            "CKP228",
-            f"{name} with a datatype that does not consist of whole elements of the array",
-            "build the datatype from that of the array's elements",
-        )
+    if (places != ~inverse).any() or (places != places[:, :1]).any():
+        raise _not_of_elements(name)
+    if places.size and places.max() >= size:
+        raise ValueError(f"message: buffer too small for requested count ({name})")
     return places[:, 0].astype(np.intp)
+
+
+def _not_of_elements(name: str) -> Exception:
+    return refuse(
+        "CKP228",
+        f"{name} with a datatype that does not consist of whole elements of the array",
+        "build the datatype from that of the array's elements",
+    )

@@ -53,7 +53,8 @@ def check_fits(name: str, given: Layout, place: Layout) -> None:
     if given.size != place.size or given.kind != place.kind:
         raise refuse(
             "CKP228",
-            f"{name}, in which a part of {given.size} bytes ({given.kind}) comes to a place of {place.size} bytes ({place.kind})",
+            f"{name}, in which a part of {given.size} bytes ({given.kind}) comes to a place of {place.size} bytes"
+            f" ({place.kind})",
             "give counts and arrays that belong together",
         )
 
@@ -178,7 +179,7 @@ def bcast(self: Any, buf: Any, root: int = 0) -> None:
     recorded(buffer if mine else None, None if mine else buffer, content, pull)
 
 
-METHODS = {
+METHODS: dict[str, Callable[..., Any]] = {
     "Barrier": barrier,
     "barrier": barrier,
     "Bcast": bcast,

@@ -152,7 +152,7 @@ def _rootless(operation: Callable[..., None], name: str) -> Callable[..., None]:
     return method
 
 
-METHODS = {
+METHODS: dict[str, Callable[..., Any]] = {
     "Gather": _rooted(_gather, "Gather"),
     "Gatherv": _rooted(_gather, "Gatherv"),
     "Scatter": _rooted(_scatter, "Scatter"),

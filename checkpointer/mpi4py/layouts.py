@@ -1,8 +1,8 @@
 """Buffers with a part for each rank: what an operation of all ranks takes from whom, and where it puts it.
 
-mpi4py takes an array, ``[array, count]``, ``[array, datatype]``, ``[array, count, datatype]``, ``[array, (count, displacement),
-datatype]``; operations whose name ends with ``v`` take counts and displacements for each rank in the same places, as sequences,
-tuples of two, or a fourth item. What is left away is all of the array, shared among the ranks.
+mpi4py takes an array, ``[array, count]``, ``[array, datatype]``, ``[array, count, datatype]``, or ``[array, (count,
+displacement), datatype]``. Operations whose name ends with ``v`` take counts and displacements for each rank in the same
+places, as sequences, the two as a tuple, or as four items. What is left away is all of the array, shared among the ranks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from mpi4py import MPI
 
-from checkpointer.arrays import TracedArray
 from checkpointer.mpi4py.buffers import PREDEFINED, Buffer, flat, is_of, picked
 from checkpointer.refusals import refuse
 from checkpointer.scalars import TracedNumber
@@ -197,7 +196,8 @@ class Parts(Buffer):
         if type(self.places) is not slice and len(np.unique(self.places)) < len(self.places):
             raise refuse(
                 "CKP228",
-                f"{self.name} puts what comes from several ranks into the same elements, so that it is left open which of it stays",
+                f"{self.name} puts what comes from several ranks into the same elements, so that it is left open which of it"
+                " stays",
                 "give displacements that are as far apart as the counts",
             )
 

@@ -15,7 +15,7 @@ from mpi4py import MPI
 from checkpointer.refusals import refuse
 
 ADJOINT, RECORD, NEWS, SCAN = 1, 2, 3, 4
-"""Tags on private communicators: adjoints of messages, reports at the end of loops, errors of other ranks, sums of adjoints."""
+"""Tags on private communicators: adjoints of messages, reports at the end of loops, errors of others, sums of adjoints."""
 
 
 def _forget(comm: Any, keyval: int, duplicate: Any) -> None:

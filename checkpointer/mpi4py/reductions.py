@@ -88,7 +88,7 @@ def rule_of(op: Any, name: str) -> Callable[[Any, Any, Any], Pull]:
 def begin_reduction(comm: Any, name: str, given: Layout, op: Any, *what: Any) -> None:
     """All ranks are about to combine what they give, which is as much on all of them."""
     begin(comm, name, given.size, name_of(op), f"{given.size} bytes", given.kind, *what)
-    if given.kind == given.dtype.name and active.tape is None:
+    if given.kind == given.dtype.name:
         rule_of(op, name)  # refused at once, and not when the step is reversed
 
 
@@ -102,7 +102,7 @@ class Reduction(Parts):
         self._entries = given.counts
 
     def argument(self, content: Any) -> list[Any]:
-        """A buffer argument of the elements in an array of their own: numbers are combined as what the program says they are."""
+        """A buffer argument of the elements in an array of their own, combined as what the program says they are."""
         return [content, sum(self._entries), *self._datatype] if self._datatype else [content, len(content)]
 
 
@@ -223,7 +223,7 @@ def _scattered(
     recorded(source, target, part, pull)
 
 
-METHODS = {
+METHODS: dict[str, Callable[..., Any]] = {
     "Reduce": reduce,
     "Allreduce": allreduce,
     "Reduce_scatter": reduce_scatter,

@@ -98,7 +98,7 @@ def exscan(self: Any, sendbuf: Any, recvbuf: Any, op: Any = MPI.SUM) -> None:
     _scan(self, "Exscan", sendbuf, recvbuf, op)
 
 
-METHODS = {
+METHODS: dict[str, Callable[..., Any]] = {
     "Scan": scan,
     "Exscan": exscan,
 }
