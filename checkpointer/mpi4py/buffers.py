@@ -134,8 +134,9 @@ def _places(array: Any, count: Any, displacement: int, datatype: Any, name: str)
             raise ValueError(f"message: buffer too small for requested count ({name})")
         return slice(displacement, stop)
     if isinstance(datatype, str) or datatype.combiner in PREDEFINED:
-        if plain.dtype.kind not in "fc":
-            return slice(displacement, len(plain) if count is None else displacement + int(count))
+        found = None if plain.dtype.kind in "fc" else _by_bytes(plain, count, displacement, datatype)
+        if found is not None:
+            return found
         raise refuse(
             "CKP228",
             f"{name} reads an array of {plain.dtype} as {datatype if isinstance(datatype, str) else datatype.name}",
@@ -144,6 +145,15 @@ def _places(array: Any, count: Any, displacement: int, datatype: Any, name: str)
     if count is None:
         count = plain.nbytes // datatype.extent
     return picked(plain.size, plain.itemsize, int(count), displacement, datatype, name)
+
+
+def _by_bytes(plain: Any, count: Any, displacement: int, datatype: Any) -> Any:
+    """The elements that entries of another size are; None if they are no whole elements."""
+    extent = (MPI.Datatype.fromcode(datatype) if isinstance(datatype, str) else datatype).extent
+    size = plain.itemsize
+    start = displacement * extent
+    stop = plain.nbytes if count is None else start + int(count) * extent
+    return None if start % size or stop % size else slice(start // size, stop // size)
 
 
 def is_of(datatype: Any, dtype: np.dtype[Any]) -> bool:

@@ -85,7 +85,7 @@ def layout(given: Any, parts: int = 1, *, vector: bool = False) -> Layout:
         starts = _starts(displacement, counts)
     else:
         start = int(displacement or 0)
-        each = (entries - start) // parts if count is None else int(count)
+        each = (entries - start) // max(parts, 1) if count is None else int(count)
         counts = [each] * parts
         starts = [start + each * number for number in range(parts)]
     return Layout(array, counts, starts, datatype, dtype)

@@ -14,7 +14,7 @@ from mpi4py import MPI
 
 from checkpointer.refusals import refuse
 
-ADJOINT, RECORD, NEWS, SCAN = 1, 2, 3, 4
+ADJOINT, RECORD, NEWS, SCAN, NEIGHBOUR = 1, 2, 3, 4, 64
 """Tags on private communicators: adjoints of messages, reports at the end of loops, errors of others, sums of adjoints."""
 
 

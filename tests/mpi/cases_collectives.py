@@ -525,6 +525,37 @@ def case_derived_datatypes(comm):
     column.Free()
 
 
+@on_ranks(1, 2, 4)
+def case_neighbours(comm):
+    """In grids with and without ends, also where a rank is its own neighbour, or both of its neighbours are the same."""
+    for dims, periods in ((2, [True, False]), (1, [True]), (1, [False])):
+        grid = comm.Create_cart(MPI.Compute_dims(comm.size, dims), periods[:dims])
+
+        def program(u, grid=grid, dims=dims):
+            slots = 2 * dims
+            got, every = np.full((slots, 3), 0.5), np.full((slots, 2), 0.25)
+            grid.Neighbor_alltoall(np.outer(np.arange(1, slots + 1), u), got)
+            grid.Neighbor_allgather(u[:2] * u[1:], every)
+            counts, starts = [slot % 3 for slot in range(slots)], [3 * slot for slot in range(slots)]
+            more = np.zeros((slots, 3))
+            back = [counts[slot ^ 1] for slot in range(slots)]
+            if min(grid.dims) > 2 or not any(grid.periods):
+                grid.Neighbor_alltoallv([got * got, counts, starts, MPI.DOUBLE], [more, (back, starts)])
+            grid.Neighbor_allgatherv(u, got)
+            return np.concatenate([(got * more).reshape(-1), every.reshape(-1), got.reshape(-1) ** 2])
+
+        rng = np.random.default_rng([dims, comm.rank])
+        u, v = rng.uniform(size=(2, 3))
+        plain = program(u)
+        value, pull = vjp(program, u)
+        assert np.array_equal(value, plain)
+        weights = rng.uniform(size=plain.shape)
+        adjoint = pull(weights)
+        change = (program(u + 1e-5 * v) - program(u - 1e-5 * v)) / 2e-5
+        assert np.isclose(comm.allreduce(weights @ change), comm.allreduce(adjoint @ v), rtol=1e-9)
+        grid.Free()
+
+
 # --- what is refused -----------------------------------------------------------------------------------------------------
 
 
