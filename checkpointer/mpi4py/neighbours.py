@@ -1,7 +1,7 @@
 """Neighbor_allgather, Neighbor_alltoall and those with counts: exchanges with the neighbours in a grid or graph of ranks.
 
-Which of a neighbour's parts has come is found out by sending their numbers the same way: where two neighbours are the same rank
-(two ranks around a ring), MPI libraries do not agree on it.
+Which of a neighbour's parts has come is found out by sending their numbers the same way: where two neighbours are the same
+rank (two ranks around a ring), MPI libraries do not agree on it.
 """
 
 from __future__ import annotations
