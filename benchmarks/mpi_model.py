@@ -55,7 +55,15 @@ class Network:
         return self.latency + size / self.bandwidth
 
 
-HERE = None
+HERE = Costs(
+    sizes=(32, 64, 128, 256),
+    plain=(2.2e-4, 3.3e-4, 7.8e-4, 4.0e-3),
+    advance=(4.9e-4, 6.5e-4, 1.66e-3, 5.2e-3),
+    reverse=(7.5e-3, 7.9e-3, 1.29e-2, 2.94e-2),
+    snapshot=(4.7e-4, 4.9e-4, 8.2e-4, 1.37e-3),
+    message=(1.1e-5, 3.4e-5, 4.8e-4),
+)
+"""What `mpi_overhead.py scaling` measured on the machine of docs/scaling.md, the best of five runs."""
 CLUSTER = Network(latency=2e-6, bandwidth=1e9)
 SHARED_MEMORY = Network(latency=0.0, bandwidth=math.inf)  # its costs are among those of the software
 
