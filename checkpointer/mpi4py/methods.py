@@ -9,11 +9,23 @@ from mpi4py import MPI
 
 from checkpointer.active import active
 from checkpointer.dropin import register_methods
-from checkpointer.mpi4py import collectives, point_to_point
+from checkpointer.mpi4py import (
+    collectives,
+    object_collectives,
+    object_reductions,
+    objects,
+    point_to_point,
+)
 from checkpointer.mpi4py.communicators import KINDS
 from checkpointer.refusals import refuse
 
-_METHODS: dict[str, Callable[..., Any]] = {**point_to_point.METHODS, **collectives.METHODS}
+_METHODS: dict[str, Callable[..., Any]] = {
+    **point_to_point.METHODS,
+    **collectives.METHODS,
+    **objects.METHODS,
+    **object_collectives.METHODS,
+    **object_reductions.METHODS,
+}
 
 _HARMLESS = frozenset(
     "Abort Ack_failed Attach_buffer Call_errhandler Cart_map Compare Create_errhandler Create_from_group Create_keyval"
