@@ -17,6 +17,7 @@ from checkpointer.mpi4py import (
     point_to_point,
 )
 from checkpointer.mpi4py.communicators import KINDS
+from checkpointer.mpi4py.private import key_of
 from checkpointer.refusals import refuse
 
 _METHODS: dict[str, Callable[..., Any]] = {
@@ -56,6 +57,7 @@ def _method(name: str, kind: type, ours: Callable[..., Any] | None) -> Callable[
                 "use Send, Recv, Isend, Irecv, Sendrecv, Bcast, Reduce, Allreduce, Gather, Scatter, Allgather, Alltoall,"
                 " Scan and their kin, or communicate outside of the function that is differentiated",
             )
+        active.traffic.communicators.setdefault(key_of(self), self)
         return ours(self, *args, **kwargs)
 
     call.__name__ = name
