@@ -1,8 +1,8 @@
 """Reductions of objects: `reduce`, `allreduce`, `scan` and `exscan`, in a differentiated call.
 
 mpi4py applies the operation in Python, in an order of its own, so it also computes the value here. For the way back the
-ranks tell each other what they give: whether anything differentiated is in it, its shape, and for extremes and products its value.
-So all of them know whether an adjoint flows, and refuse together what has no rule.
+ranks tell each other what they give: whether anything differentiated is in it, its shape, and for extremes
+and products its value. So all of them know whether an adjoint flows, and refuse together what has no rule.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def _pull(
     def pull(adjoints: list[Any]) -> list[Any]:
         counted(layout.size * layout.dtype.itemsize if adjoints else 0)
         vectors = _exchanged(hidden, name, layout.vector(adjoints or [None]), root)
-        adjoint: Any = 0.0
+        adjoint: Any = np.zeros(shape)
         for holder, vector in vectors:
             ranks = _from(name, holder, size)
             if rank in ranks:

@@ -62,7 +62,8 @@ def _arrived(body: bytes, leaves: list[Any], varied: bytes) -> Envelope:
     if active.tape is None:
         raise RankError(
             f"rank {MPI.COMM_WORLD.rank} of the world receives, outside of what is being differentiated, an object that"
-            " another rank sent in the midst of it. Both have to be in the same step of the same marked loop, or both outside"
+            " another rank sent in the midst of it. Both ranks have to be in the same step of the same marked loop, or both"
+            " outside of all"
         )
     return Envelope(body, leaves, varied)
 
@@ -139,7 +140,8 @@ def opened(tape: Tape, envelope: Any) -> Opened:
     if type(envelope) is not Envelope:
         raise RankError(
             f"rank {MPI.COMM_WORLD.rank} of the world receives, in the midst of what is being differentiated, an object that"
-            " another rank sent outside of it. Both have to be in the same step of the same marked loop, or both outside"
+            " another rank sent outside of it. Both ranks have to be in the same step of the same marked loop, or both"
+            " outside of all"
         )
     leaves, nodes = [], []
     for value, flows in zip(envelope.leaves, envelope.varied, strict=True):

@@ -34,8 +34,8 @@ class Waiting:
 
     @property
     def over(self) -> bool:
-        """Whether nobody has to wait for it any more."""
-        return bool(self == MPI.REQUEST_NULL)
+        """Whether the program knows that it is done. MPI may have been asked before, for several requests at once."""
+        raise NotImplementedError
 
     def _wait(self, status: Any = None) -> Any:
         """Wait until it is done."""
@@ -50,7 +50,7 @@ class Waiting:
         cell, known = active.traffic.cell()
         if not known:
             cell[0] = bool(self._done(status))
-        elif cell[0]:
+        if cell[0]:
             self._wait(status)
         return bool(cell[0])
 
@@ -69,18 +69,28 @@ class Waiting:
 
 
 class SweepRequest(Waiting, MPI.Request):
-    """One of mpi4py's, whose waits are asked again and again."""
+    """One of mpi4py's, whose waits are asked again and again.
 
-    __slots__ = ("_final", "_note")
+    ``note`` takes the status of a message that has arrived, and returns what ``wait`` returns.
+    """
+
+    __slots__ = ("_final", "_note", "_noticed", "_result")
 
     _final: Any
-    _note: Callable[[Any], None] | None
+    _note: Callable[[Any], Any] | None
+    _noticed: bool
+    _result: Any
 
-    def __new__(cls, request: Any, note: Callable[[Any], None] | None = None) -> SweepRequest:
+    def __new__(cls, request: Any, note: Callable[[Any], Any] | None = None) -> SweepRequest:
         self = super().__new__(cls, request)
         self._note = note
-        self._final = None
+        self._final = self._result = None
+        self._noticed = False
         return self
+
+    @property
+    def over(self) -> bool:
+        return self._noticed
 
     def _done(self, status: Any) -> bool:
         if self != MPI.REQUEST_NULL:
@@ -95,7 +105,12 @@ class SweepRequest(Waiting, MPI.Request):
 
     def _wait(self, status: Any = None) -> Literal[True]:
         until(lambda: self._done(status))
+        self._noticed = True
         return True
+
+    def _taken(self) -> Any:
+        result, self._result = self._result, None
+        return result
 
     def Wait(self, status: Any = None) -> Literal[True]:  # noqa: N802  mpi4py's name
         return self._wait(status)
@@ -120,6 +135,11 @@ class TracedRequest(Waiting):
         self._complete = complete
         self._result: Any = None
         self._final: Any = None
+        self._noticed = False
+
+    @property
+    def over(self) -> bool:
+        return self._noticed
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -141,6 +161,7 @@ class TracedRequest(Waiting):
 
     def _wait(self, status: Any = None) -> bool:
         until(lambda: self._done(status))
+        self._noticed = True
         return True
 
     def _finished(self, final: Any) -> None:
