@@ -54,7 +54,8 @@ def trees(comm, u):
     request.wait()
     assert got["meta"] == ("name", left, None, True, [1.5, 2.0])
     assert type(got["meta"][4][1]) is np.float32
-    assert type(got["pair"]) is Pair and got["pair"].values[1].dtype == np.arange(3).dtype
+    assert type(got["pair"]) is Pair
+    assert got["pair"].values[1].dtype == np.arange(3).dtype
     got["field"][0] += u[0]  # what is received is the program's own
     got["pair"].values[1][:] = 7
     return np.concatenate(
@@ -127,9 +128,11 @@ def in_flight(comm, u):
     big = comm.irecv(1 << 17, source=left, tag=5)
     third = receives[2].wait()
     second, constant = receives[1].wait(), receives[3].wait()
-    assert second == "nothing" and constant.tolist() == [0, 1]
+    assert second == "nothing"
+    assert constant.tolist() == [0, 1]
     first = receives[0].wait()
-    assert receives[0].wait() is None and receives[0].test() == (True, None)
+    assert receives[0].wait() is None
+    assert receives[0].test() == (True, None)
     assert MPI.Request.waitall(sends) == [None] * 5
     return third["u"] * first + big.wait() * u + constant.sum()
 
@@ -156,7 +159,7 @@ def many_requests(comm, u):
     receives, sends = begin()
     numbers, got = MPI.Request.waitsome(receives)
     while numbers is not None:
-        for number, one in zip(numbers, got):
+        for number, one in zip(numbers, got, strict=False):
             made = made + one * number
         numbers, got = MPI.Request.waitsome(receives)
     done, results = MPI.Request.testall(sends)
@@ -230,7 +233,8 @@ def broadcast(comm, u):
         assert got["root"] == root
         got["u"][1] *= 2
         total = total + got["u"] * got["t"] * (comm.rank + 1)
-    assert comm.bcast(None) is None and comm.bcast("text") == "text"
+    assert comm.bcast(None) is None
+    assert comm.bcast("text") == "text"
     return 0.1 * total + u
 
 
@@ -268,7 +272,8 @@ def sums(comm, u):
     number = comm.allreduce(u[1] * u[2] if comm.rank != 1 else 2)
     some = comm.reduce(u[3] ** 2, root=comm.size - 1)
     count = comm.allreduce(comm.rank)
-    assert type(count) is int and comm.allreduce([comm.rank]) == list(range(comm.size))
+    assert type(count) is int
+    assert comm.allreduce([comm.rank]) == list(range(comm.size))
     assert comm.allreduce(np.arange(2), op=lambda x, y: x + y).tolist() == [0, comm.size]
     assert (some is None) == (comm.rank != comm.size - 1)
     v = total * number * 0.1 + count
@@ -310,7 +315,8 @@ def complex_numbers(comm, u):
     everyones = comm.allgather(z[2])
     product = comm.allreduce(z[3], op=MPI.PROD)
     w = got[0] * got[1] + number * everyones[-1] + product
-    assert got[2].dtype == np.float32 and np.iscomplexobj(w)
+    assert got[2].dtype == np.float32
+    assert np.iscomplexobj(w)
     return 0.1 * (w.real + 2 * w.imag) + got[2] * 0
 
 
@@ -318,7 +324,8 @@ def python_numbers(comm, u):
     x = u[0].item() * 2.0
     assert type(comm.allreduce(1.5)) is float
     got = comm.allreduce(x)
-    assert isinstance(got, float) and not isinstance(got, np.floating)
+    assert isinstance(got, float)
+    assert not isinstance(got, np.floating)
     least = comm.bcast(x * x, root=0)
     assert not isinstance(least, np.floating)
     return u * got + least
@@ -442,4 +449,5 @@ def case_nothing_goes_back_for_constants(comm):
     value, pullback = vjp(function, 2.0)
     assert value == 6.0
     pullback(1.0)
-    assert seen[-1].first.messages == 1 and seen[-1].adjoint.messages == 0
+    assert seen[-1].first.messages == 1
+    assert seen[-1].adjoint.messages == 0
