@@ -201,10 +201,10 @@ class Layout:
         for adjoint, (shape, is_complex) in zip(adjoints, self._forms, strict=True):
             stop = start + _length(shape, is_complex)
             if adjoint is not None and not is_complex:
-                made[start:stop] = np.real(adjoint).reshape(-1)
+                made[start:stop] = np.reshape(np.real(adjoint), -1)
             elif adjoint is not None:
-                made[start:stop:2] = np.real(adjoint).reshape(-1)
-                made[start + 1 : stop : 2] = np.imag(adjoint).reshape(-1)
+                made[start:stop:2] = np.reshape(np.real(adjoint), -1)
+                made[start + 1 : stop : 2] = np.reshape(np.imag(adjoint), -1)
             start = stop
         return made
 
