@@ -9,7 +9,17 @@ from mpi4py import MPI
 
 from checkpointer.active import active
 from checkpointer.dropin import register_methods
-from checkpointer.mpi4py import collectives, gathering, neighbours, point_to_point, reductions, scans
+from checkpointer.mpi4py import (
+    collectives,
+    gathering,
+    neighbours,
+    object_collectives,
+    object_reductions,
+    objects,
+    point_to_point,
+    reductions,
+    scans,
+)
 from checkpointer.mpi4py.communicators import KINDS, free
 from checkpointer.mpi4py.private import private
 from checkpointer.refusals import refuse
@@ -19,6 +29,9 @@ _METHODS: dict[str, Callable[..., Any]] = {
     **collectives.METHODS,
     **gathering.METHODS,
     **neighbours.METHODS,
+    **object_collectives.METHODS,
+    **object_reductions.METHODS,
+    **objects.METHODS,
     **reductions.METHODS,
     **scans.METHODS,
     "Disconnect": free,
