@@ -159,7 +159,7 @@ class Traffic:
             raise refuse(
                 "CKP229",
                 f"{len(waiting)} receive request{'s' * (len(waiting) > 1)} that nobody has waited for when {when}",
-                "wait for it (Wait, Waitall) in the same iteration of the loop, or before the loop or the end of the function",
+                "wait for it (Wait, Waitall) in the same iteration of the loop, or before the loop or the function ends",
             )
 
     @contextmanager
@@ -178,7 +178,7 @@ class Traffic:
 
 @contextmanager
 def talking(traffic: Traffic) -> Iterator[None]:
-    """This thread runs or reverses a differentiated call: other ranks hear of it if that fails."""
+    """Let this thread run or reverse a differentiated call, and other ranks hear of it if that fails."""
     outer = active.traffic
     active.traffic = traffic
     waiting = sys.modules.get("checkpointer.mpi4py.waiting")

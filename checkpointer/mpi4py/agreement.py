@@ -1,15 +1,16 @@
 """What the ranks that communicate in a loop have to agree on.
 
-A collective operation is begun by all ranks together, or by none: before each, they compare what they are about to do, and
-in which step (`together`). At the end of a loop's first sweep, ranks that have sent each other messages compare how many steps
-there were, the scheme, and digests of the messages of each step: the reverse sweep runs steps again in another order, and then a
-message has to be received in the step in which it was sent.
+A collective operation is begun by all ranks together, or by none: before each, they compare what they are about to do,
+and in which step (`together`). At the end of a loop's first sweep, ranks that have sent each other messages compare how
+many steps there were, the scheme, and digests of the messages of each step: the reverse sweep runs steps again in another
+order, and then a message has to be received in the step in which it was sent.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import time
 from typing import Any
 
@@ -62,6 +63,20 @@ def together(comm: Any, doing: str, *what: Any) -> None:
     raise RankError("the ranks do not do the same: " + _by_text(texts))
 
 
+def everyones(value: Any, comm: Any) -> list[Any]:
+    """What each rank of a communicator calls this with, by rank."""
+    hidden = private(comm)
+    mine = np.frombuffer(pickle.dumps(value), np.uint8)
+    sizes = np.empty(comm.size, np.int64)
+    finish(hidden.Iallgather(np.array([len(mine)]), sizes))
+    found = np.empty(sizes.sum(), np.uint8)
+    finish(hidden.Iallgatherv(mine, [found, sizes]))
+    ends = np.cumsum(sizes)
+    return [
+        pickle.loads(found[end - size : end].tobytes()) for size, end in zip(sizes, ends, strict=True)
+    ]
+
+
 def _described(where: tuple[str, int], doing: str, what: tuple[Any, ...]) -> str:
     loop, step = where
     place = f" in step {step} of the loop {loop}" if loop else ""
@@ -89,7 +104,7 @@ _letters: list[Any] = []
 
 
 def agree_at_end(log: LoopLog, steps: int, scheme: str) -> None:
-    """A loop that communicated has come to the end of its first sweep: compare notes with the ranks that it communicated with.
+    """A loop has come to the end of its first sweep: compare notes with the ranks that it communicated with.
 
     Raises
     ------
@@ -120,9 +135,9 @@ def _report_of(comm: Any, key: Any, rank: int, log: LoopLog) -> tuple[Any, ...]:
         _collect(comm, key)
         if time.monotonic() - begin > patience():
             raise RankError(
-                f"rank {comm.rank} came to the end of the loop {log.name}, and waited {patience():g} s for rank {rank}, with which it"
-                " exchanged messages there: that rank does not come to the end of the same loop. If it only is that late, set"
-                " CHECKPOINTER_PATIENCE to more seconds"
+                f"rank {comm.rank} came to the end of the loop {log.name}, and waited {patience():g} s for rank"
+                f" {rank}, with which it exchanged messages there: that rank does not come to the end of the same loop."
+                " If it only is that late, set CHECKPOINTER_PATIENCE to more seconds"
             )
         return bool(_arrived.get((key, rank)))
 
@@ -150,9 +165,9 @@ def look_for_leavers(traffic: Traffic) -> None:
             for name, steps, *_ in _arrived.get((key, rank), ())[:1]:
                 if name == frame.log.name and steps <= frame.step:
                     raise RankError(
-                        f"the ranks do not agree on the loop {name}: rank {rank} ended it after {steps} steps, and rank {comm.rank}"
-                        f" waits for a message in step {frame.step}. The condition of the loop has to come out the same on all"
-                        " ranks: decide it by a value that was reduced over them (comm.allreduce)"
+                        f"the ranks do not agree on the loop {name}: rank {rank} ended it after {steps} steps, and rank"
+                        f" {comm.rank} waits for a message in step {frame.step}. The condition of the loop has to come out"
+                        " the same on all ranks: decide it by a value that was reduced over them (comm.allreduce)"
                     )
 
 
@@ -175,7 +190,7 @@ def _compare(log: LoopLog, comm: Any, rank: int, mine: tuple[Any, ...], theirs: 
         )
     if received != sent:
         raise RankError(
-            f"in the loop {name}, {there} sent {sent[0]} messages to {here}, which received {received[0]} there, or not in the steps in"
-            " which they were sent. The reverse sweep computes steps again one by one: every message has to be received in the"
-            " step in which it is sent"
+            f"in the loop {name}, {there} sent {sent[0]} messages to {here}, which received {received[0]} there, or not in"
+            " the steps in which they were sent. The reverse sweep computes steps again one by one: every message has to be"
+            " received in the step in which it is sent"
         )

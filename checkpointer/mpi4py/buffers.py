@@ -1,8 +1,9 @@
 """What a message is made of: the elements of an array that a buffer argument of mpi4py names.
 
 mpi4py takes an array, or a list: ``[array, count]``, ``[array, datatype]``, ``[array, count, datatype]``,
-``[array, (count, displacement), datatype]``. The elements are counted in the order of memory. A derived datatype (a column of
-an array, a face of a block) is asked which elements it picks: it packs an array of the same layout that holds their numbers.
+``[array, (count, displacement), datatype]``. The elements are counted in the order of memory. A derived datatype (a column
+of an array, a face of a block) is asked which elements it picks: it packs an array of the same layout that holds their
+numbers.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def picked(size: int, itemsize: int, count: int, displacement: int, datatype: An
     found = []
     for code in (numbers, ~numbers):
         packed = np.empty(datatype.Get_size() * count, np.uint8)
-        spec = [memoryview(np.ascontiguousarray(code)).cast("B")[start:], count, datatype]
+        spec = [np.ascontiguousarray(code).view(np.uint8).reshape(-1)[start:], count, datatype]
         datatype.Pack(spec, packed, 0, MPI.COMM_SELF)
         found.append(packed.view(np.int32).reshape(-1, columns) if packed.size % itemsize == 0 else None)
     places, inverse = found

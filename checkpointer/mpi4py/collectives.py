@@ -180,7 +180,7 @@ def allreduce(self: Any, sendbuf: Any, recvbuf: Any, op: Any = MPI.SUM) -> None:
     target.store(made)
 
 
-METHODS = {
+METHODS: dict[str, Callable[..., Any]] = {
     "Barrier": barrier,
     "barrier": barrier,
     "Bcast": bcast,

@@ -1,7 +1,7 @@
 """The communicators of the drop-in module: mpi4py's, with methods of their own only while something is differentiated.
 
-Each has a private duplicate from the beginning (`checkpointer.mpi4py.private`), so everything that makes a communicator makes
-one of these.
+Each has a private duplicate from the beginning (`checkpointer.mpi4py.private`), so everything that makes a communicator
+makes one of these.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from mpi4py import MPI
 
+from checkpointer.mpi4py.persistent import MAKING
 from checkpointer.mpi4py.private import prepare
 
 
@@ -54,7 +55,7 @@ def adopted(comm: Any) -> Any:
     prepare(comm)
     if type(comm) in KINDS:
         return comm
-    kind = next((kind for kind in KINDS if isinstance(comm, kind.__base__)), None)
+    kind = next((kind for kind in KINDS if isinstance(comm, kind.__mro__[1])), None)
     return comm if kind is None else kind(comm)
 
 
@@ -79,6 +80,8 @@ def _install() -> None:
         for name in _MAKING:
             if hasattr(kind, name):
                 setattr(kind, name, _making(getattr(kind.__base__, name)))
+        for name, make in MAKING.items():
+            setattr(kind, name, make)
 
 
 _install()

@@ -91,8 +91,8 @@ class Exchange:
             his_tag, his_number, step = map(int, letter[: 8 * _HEADER].view(np.int64))
             if step != self.label[1]:
                 raise RankError(
-                    f"rank {comm.rank} reverses step {self.label[1]} of the loop {self.label[0]}, and rank {rank} step {step}: the"
-                    " ranks do not run the same schedule"
+                    f"rank {comm.rank} reverses step {self.label[1]} of the loop {self.label[0]}, and rank {rank} step"
+                    f" {step}: the ranks do not run the same schedule"
                 )
             self._aside[(*wanted[:2], his_tag, his_number)] = letter[8 * _HEADER :]
         data = self._aside.pop(wanted)

@@ -1,11 +1,12 @@
 """Messages of arrays from one rank to another: `Send`, `Recv` and their kin, in a differentiated call.
 
-Each operation has two forms: one for the sweeps, where arrays are plain and mpi4py does the work, and one for the tape, where
-the message is received into new memory and then written to the program's array, as any other value.
+Each operation has two forms: one for the sweeps, where arrays are plain and mpi4py does the work, and one for the tape,
+where the message is received into new memory and then written to the program's array, as any other value.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from mpi4py import MPI
@@ -29,7 +30,7 @@ WAYS = {
 
 
 def noted(comm: Any, rank: int, tag: int, size: int | None) -> None:
-    """This rank sends a message of so many bytes to another one, or, if that is None, receives one from it."""
+    """Note that this rank sends a message of so many bytes to another one, or, if that is None, receives one from it."""
     traffic = active.traffic
     key = key_of(comm)
     traffic.communicators.setdefault(key, comm)
@@ -225,11 +226,8 @@ def sendrecv_replace(
     recvtag: int = MPI.ANY_TAG,
     status: Any = None,
 ) -> None:
-    if active.tape is None:
-        spare = Buffer(buf, "Sendrecv_replace").content()
-        sending = begin_send("Isend", self, spare, dest, sendtag)
-    else:
-        sending = begin_traced_send("Isend", self, buf, dest, sendtag)
+    given = Buffer(buf, "Sendrecv_replace").content() if active.tape is None else buf
+    sending = _begin_send("Isend", self, given, dest, sendtag)
     _begin_receive(self, buf, source, recvtag)._wait(status)
     sending._wait()
 
@@ -246,10 +244,10 @@ def iprobe(self: Any, source: int = MPI.ANY_SOURCE, tag: int = MPI.ANY_TAG, stat
         return (found.source, found.tag) if MPI.Comm.Iprobe(self, source, tag, found) else None
 
     found = active.traffic.decided(look)
-    return found is not None and probe(self, *found, status)
+    return found is not None and probe(self, found[0], found[1], status)
 
 
-METHODS = {
+METHODS: dict[str, Callable[..., Any]] = {
     "Send": send,
     "Bsend": send,
     "Rsend": send,

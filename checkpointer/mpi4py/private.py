@@ -106,7 +106,7 @@ def private(comm: Any) -> Any:
     if duplicate is None:
         raise refuse(
             "CKP226",
-            "a communicator that was made in a module that checkpointer does not rewrite is used in code that is differentiated",
+            "a communicator that was made in a module that checkpointer does not rewrite is used in differentiated code",
             "make it in a module that is rewritten, from the MPI.COMM_WORLD of that module, or load that module with the"
             " import hook, too",
         )

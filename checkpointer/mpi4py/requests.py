@@ -1,14 +1,14 @@
 """Requests: what `Isend` and `Irecv` return in a differentiated call, and how they are waited for.
 
-In the sweeps of a loop a request is one of mpi4py's own (`SweepRequest`), so that compiled code takes it. On the tape it is a
-`TracedRequest`: a message that is received becomes part of the program's arrays when the program waits for it, and
+In the sweeps of a loop a request is one of mpi4py's own (`SweepRequest`), so that compiled code takes it. On the tape it
+is a `TracedRequest`: a message that is received becomes part of the program's arrays when the program waits for it, and
 compiled code, which would not do that, does not take it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from mpi4py import MPI
 
@@ -31,6 +31,11 @@ class Waiting:
     """
 
     __slots__ = ()
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody has to wait for it any more."""
+        return bool(self == MPI.REQUEST_NULL)
 
     def _wait(self, status: Any = None) -> Any:
         """Wait until it is done."""
@@ -55,11 +60,14 @@ class SweepRequest(Waiting, MPI.Request):
 
     __slots__ = ("_final", "_note")
 
+    _final: Any
+    _note: Callable[[Any], None] | None
+
     def __new__(cls, request: Any, note: Callable[[Any], None] | None = None) -> SweepRequest:
         self = super().__new__(cls, request)
         self._note = note
         self._final = None
-        return self  # type: ignore[no-any-return]
+        return self
 
     def _done(self, status: Any) -> bool:
         if self != MPI.REQUEST_NULL:
@@ -72,11 +80,11 @@ class SweepRequest(Waiting, MPI.Request):
         told(status, self._final)
         return True
 
-    def _wait(self, status: Any = None) -> bool:
+    def _wait(self, status: Any = None) -> Literal[True]:
         until(lambda: self._done(status))
         return True
 
-    def Wait(self, status: Any = None) -> bool:  # noqa: N802  mpi4py's name
+    def Wait(self, status: Any = None) -> Literal[True]:  # noqa: N802  mpi4py's name
         return self._wait(status)
 
     def Test(self, status: Any = None) -> bool:  # noqa: N802
@@ -196,7 +204,7 @@ def done(request: Any, status: Any = None) -> bool:
 
 def is_over(request: Any) -> bool:
     """Whether nobody waits for the request any more."""
-    return bool(request == MPI.REQUEST_NULL)
+    return bool(request.over if _ours(request) else request == MPI.REQUEST_NULL)
 
 
 # --- several requests ------------------------------------------------------------------------------------------------
@@ -238,7 +246,7 @@ def _first_done(requests: Sequence[Any]) -> int:
     return int(found[0])
 
 
-def test_any(requests: Sequence[Any], status: Any = None) -> tuple[int, bool]:
+def ask_any(requests: Sequence[Any], status: Any = None) -> tuple[int, bool]:
     """``Request.Testany``."""
 
     def ask() -> tuple[int, bool]:
@@ -259,7 +267,7 @@ def wait_some(requests: Sequence[Any], statuses: Any = None) -> list[int] | None
     return _some(requests, statuses, wait=True)
 
 
-def test_some(requests: Sequence[Any], statuses: Any = None) -> list[int] | None:
+def ask_some(requests: Sequence[Any], statuses: Any = None) -> list[int] | None:
     """``Request.Testsome``."""
     return _some(requests, statuses, wait=False)
 
@@ -281,9 +289,14 @@ def _some(requests: Sequence[Any], statuses: Any, *, wait: bool) -> list[int] | 
     return numbers
 
 
-def test_all(requests: Sequence[Any], statuses: Any = None) -> bool:
+def ask_all(requests: Sequence[Any], statuses: Any = None) -> bool:
     """``Request.Testall``."""
-    flag = active.traffic.decided(lambda: all([done(request) for request in requests]))
+
+    def ask() -> bool:
+        found = [done(request) for request in requests]  # every one is asked
+        return all(found)
+
+    flag = active.traffic.decided(ask)
     if flag:
         wait_all(requests, statuses)
     return bool(flag)
@@ -305,9 +318,9 @@ def _functions() -> None:
         "Waitall": wait_all,
         "Waitany": wait_any,
         "Waitsome": wait_some,
-        "Testall": test_all,
-        "Testany": test_any,
-        "Testsome": test_some,
+        "Testall": ask_all,
+        "Testany": ask_any,
+        "Testsome": ask_some,
         "waitall": results,
     }
     for name in [*ours, "waitany", "waitsome", "testall", "testany", "testsome"]:
