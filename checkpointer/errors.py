@@ -78,6 +78,10 @@ class RankError(CheckpointerError):
     """The ranks of an MPI program do not do the same, or another rank raised an error while this one waited for it."""
 
 
+class WrongGradientError(CheckpointerError, AssertionError):
+    """A gradient failed a test that it has to pass, such as that of `checkpointer.check`."""
+
+
 class ScheduleError(CheckpointerError):
     """A stream of actions that cannot be executed: a snapshot restored that was never taken, a step out of order."""
 
