@@ -17,7 +17,7 @@ from checkpointer.active import active
 from checkpointer.errors import ArgumentError, RankError
 from checkpointer.mpi4py import MPI as _dropin  # noqa: F401  the world has its private duplicate from now on
 from checkpointer.mpi4py.agreement import by_text, everyones, patience
-from checkpointer.mpi4py.private import age_of, private
+from checkpointer.mpi4py.private import age_of, key_of, private
 from checkpointer.mpi4py.waiting import count_from, finish, until
 from checkpointer.peers import Leaf
 from checkpointer.traffic import Traffic
@@ -68,7 +68,7 @@ def largest_used(traffic: Traffic) -> Any:
     if largest == everybody:
         return MPI.COMM_WORLD
     if together != largest or not found:
-        sizes = ", ".join(sorted({_shown(ranks) for ranks, _ in used}))
+        sizes = " and ".join(sorted({_shown(ranks) for ranks, _ in used}))
         raise ArgumentError(
             "whose loss it is cannot be told: the function used communicators of different ranks, and none of them has all"
             f" of these (as numbered in the world: {sizes}). Name the communicator of all ranks that take part: comm=..."
@@ -99,6 +99,7 @@ def _shown(ranks: frozenset[int]) -> str:
 def _meet(comm: Any) -> None:
     """Wait until all ranks are here, but not for ever: one may mean another communicator."""
     begin = time.monotonic()
+    active.traffic.communicators.setdefault(key_of(comm), comm)  # errors of its ranks concern this one from now on
     mine, highest = np.array([active.traffic.number]), np.empty(1, int)
     request = private(comm).Iallreduce(mine, highest, MPI.MAX)
 
@@ -110,7 +111,8 @@ def _meet(comm: Any) -> None:
                 f"rank {comm.rank} has waited {patience():g} s for all {comm.size} ranks of a communicator to come to the"
                 " same gradient. Some of them do not differentiate now, or used other communicators in the function: then"
                 " name the one that all of them mean, comm=... . If they only are that late, set CHECKPOINTER_PATIENCE to"
-                " more seconds"
+                " more seconds",
+                known=True,
             )
         return False
 
@@ -157,7 +159,8 @@ def seeds(comm: Any, loss: Any, unit: Callable[[Any], Any]) -> bool:
     if len(having) > 1 and len(set(texts)) > 1:
         raise RankError(
             f"it is not clear of which number the gradient is wanted: the ranks have different losses, {_said(every)}."
-            f" {_WAY_OUT}"
+            f" {_WAY_OUT}",
+            known=comm.rank > 0,
         )
     return bool(comm.rank == having[0])
 
@@ -199,7 +202,8 @@ def check_replicated(comm: Any, leaves: Sequence[Leaf]) -> None:
     raise RankError(
         "an argument that is named in replicated= is one variable of all ranks, but it is not the same on them:"
         f" {_first_difference(every)}. Give all ranks the same (comm.bcast), or leave it out of replicated=, for the"
-        " derivative with respect to each rank's own"
+        " derivative with respect to each rank's own",
+        known=comm.rank > 0,
     )
 
 
