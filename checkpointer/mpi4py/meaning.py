@@ -99,7 +99,8 @@ def _shown(ranks: frozenset[int]) -> str:
 def _meet(comm: Any) -> None:
     """Wait until all ranks are here, but not for ever: one may mean another communicator."""
     begin = time.monotonic()
-    active.traffic.communicators.setdefault(key_of(comm), comm)  # errors of its ranks concern this one from now on
+    # what its ranks raise concerns this one from now on
+    active.traffic.communicators.setdefault(key_of(comm), comm)
     mine, highest = np.array([active.traffic.number]), np.empty(1, int)
     request = private(comm).Iallreduce(mine, highest, MPI.MAX)
 
@@ -146,13 +147,13 @@ def seeds(comm: Any, loss: Any, unit: Callable[[Any], Any]) -> bool:
     every = everyones((kind, text), comm)
     texts = [text for _, text in every]
     if any(kind == "other" for kind, _ in every):
-        raise ArgumentError(
+        raise _agreed(
             f"the gradient is defined for functions that return a real number, but this one returned {_said(every)}:"
             " return a sum, a mean or one element, or use vjp"
         ) from mine
     having = [rank for rank, text in enumerate(texts) if text != "None"]
     if not having:
-        raise ArgumentError(
+        raise _agreed(
             f"the gradient is defined for functions that return a real number, but this one returned None on all {comm.size}"
             f" ranks. {_WAY_OUT}"
         )
@@ -160,9 +161,16 @@ def seeds(comm: Any, loss: Any, unit: Callable[[Any], Any]) -> bool:
         raise RankError(
             f"it is not clear of which number the gradient is wanted: the ranks have different losses, {_said(every)}."
             f" {_WAY_OUT}",
-            known=comm.rank > 0,
+            known=True,
         )
     return bool(comm.rank == having[0])
+
+
+def _agreed(text: str) -> ArgumentError:
+    """An error that all ranks raise, so that nobody has to be told of it."""
+    error = ArgumentError(text)
+    error.known = True  # type: ignore[attr-defined]
+    return error
 
 
 def _written(unit: Any, loss: Any) -> str:
@@ -203,7 +211,7 @@ def check_replicated(comm: Any, leaves: Sequence[Leaf]) -> None:
         "an argument that is named in replicated= is one variable of all ranks, but it is not the same on them:"
         f" {_first_difference(every)}. Give all ranks the same (comm.bcast), or leave it out of replicated=, for the"
         " derivative with respect to each rank's own",
-        known=comm.rank > 0,
+        known=True,
     )
 
 

@@ -127,7 +127,7 @@ def count_from(number: int) -> None:
 def tell(traffic: Any, error: BaseException) -> None:
     """Let all other ranks know that this one raised an error; those that learned of it from another know already."""
     comm = news_comm()
-    if comm is None or (isinstance(error, RankError) and error.known):
+    if comm is None or getattr(error, "known", False):
         return
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     text = text if isinstance(error, CheckpointerError) else text.partition("\n")[0]

@@ -169,8 +169,8 @@ def case_what_is_no_number_is_refused_on_every_rank(comm):
         return np.ones(2) * everyones if comm.rank == 1 else everyones
 
     texts = error_of_all(comm, ArgumentError, lambda: grad(loss)(1.0))
-    assert set(texts) == {texts[0]}
-    assert "but this one returned rank" in texts[0]
+    assert set(texts) == {texts[0]}, texts
+    assert "but this one returned rank" in texts[0], texts
     assert "rank 1: an array of shape (2,)" in texts[0]
     texts = error_of_all(comm, ArgumentError, lambda: grad(lambda x: total(comm, x) and None)(1.0))
     assert f"returned None on all {comm.size} ranks" in texts[0]
@@ -204,6 +204,7 @@ def case_an_ensemble_of_groups(comm):
         np.testing.assert_allclose(gradient, expected[here], rtol=1e-11, atol=1e-12)
         assert set(group.allgather(by_k)) == {by_k}
     group.Free()
+    assert grad(lambda x: total(comm, x))(1.0) == 1.0  # and all of them together
 
 
 @on_ranks(2, 4)
@@ -337,7 +338,7 @@ def case_replicated_arguments_that_differ(comm):
     assert "argument 'p' differs in its elements 2500 to 2504, counted" in text(large, another, large)[2]
     # before the function runs, if the communicator is known: another call would raise here
     assert "0.2" in text(0.1, 0.2, 0.2, comm=comm, loss=lambda p: 1 / 0)[0]
-    not_a_number = np.array([np.nan, -np.nan][comm.rank % 2])  # of other bits, but one NaN is as good as another
+    not_a_number = np.array([np.nan, -np.nan][comm.rank % 2])  # of other bits
     assert grad(lambda p: total(comm, np.sum(p)), replicated=0)(not_a_number) == comm.size
 
 
