@@ -1,6 +1,15 @@
 """What a gradient means on ranks: whose loss, which variables are one, and that all ranks find out together."""
 
+import contextlib
+import importlib
+import io
 import os
+import re
+import sys
+import textwrap
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import autograd
 import numpy as np
@@ -19,9 +28,12 @@ from checkpointer import (
     check,
     checkpointed,
     grad,
+    install_import_hook,
     value_and_grad,
     vjp,
 )
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def total(comm, mine):
@@ -452,3 +464,69 @@ def case_check_finds_a_replicated_parameter_that_is_not(comm):
 
     assert check(loss, 2.0, replicated=0).ok
     assert check(loss, 2.0).ok
+
+
+# --- what the pages show -----------------------------------------------------------------------------------------------
+
+
+def loaded(comm, folder, name, text):
+    """A program as a module that is rewritten, and what it prints; each rank has a file of its own."""
+    name = f"{name}_{comm.rank}"
+    (folder / f"{name}.py").write_text(text, "utf-8")
+    sys.path.insert(0, str(folder))
+    printed = io.StringIO()
+    try:
+        with install_import_hook(name), contextlib.redirect_stdout(printed):
+            return importlib.import_module(name), printed.getvalue()
+    finally:
+        sys.path.remove(str(folder))
+
+
+@on_ranks(2)
+def case_the_page_on_ranks(comm, folder):
+    page = (DOCS / "ranks.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    shown, table = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    program, printed = loaded(comm, folder, "decay", example)
+    assert printed == shown.splitlines(keepends=True)[comm.rank]
+    found = check(program.loss, program.u, 0.5, argnums=(0, 1), replicated=1)
+    words = [line.split()[:3] for line in str(found).splitlines()]
+    assert words == [line.split()[:3] for line in table.splitlines()], str(found)
+
+
+REFUSED = {
+    "CKP226": "a communicator that was made in a module that checkpointer does not rewrite",
+    "CKP227": "Allreduce with an operation that is none of MPI.SUM, MPI.PROD, MPI.MAX and MPI.MIN",
+    "CKP228": "Bcast reads an array of float64 as MPI_BYTE",
+    "CKP229": "1 receive request that nobody has waited for when step 0 of the loop ends",
+    "CKP230": "autograd differentiates a function that communicates",
+}
+"""Code -> how its message begins."""
+
+
+@on_ranks(2)
+def case_the_page_on_refusals(comm, folder):
+    page = (DOCS / "refusals.md").read_text("utf-8")
+    sections = dict(re.findall(r"^## (CKP2\d\d): (.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    library = SimpleNamespace(communicator=lambda: MPI.Intracomm(MPI.Intracomm.Dup(MPI.Intracomm(comm))))
+    head = "import numpy as np\nfrom checkpointer import Revolve, checkpointed\n\n\ndef f(u, library, n=3):\n"
+    for code, text in REFUSED.items():
+        refused, accepted = (
+            loaded(
+                comm,
+                folder,
+                f"{code}_{number}",
+                head + textwrap.indent(example, "    ") + "    return np.sum(u)\n",
+            )[0].f
+            for number, example in enumerate(re.findall(r"```python\n(.*?)```", sections[code], re.DOTALL))
+        )
+        call = (
+            refused if code in ("CKP226", "CKP230") else partial(vjp, refused)
+        )  # they differentiate themselves
+        with pytest.raises(TraceError) as caught:
+            call(np.ones(3), library)
+        assert caught.value.code == code
+        assert caught.value.what.startswith(text)
+        u = np.array([0.3, 0.25, 0.9])
+        found = check(accepted, u, library, comm=comm)
+        assert found.ok, f"{code}: {found}"
