@@ -158,7 +158,7 @@ def check(
     replicated : int, str, or sequence of them, optional
         On MPI ranks: those of ``argnums`` that are one variable on all ranks; see `vjp`.
     seed : int, optional
-        Of the random directions. A function that has a parameter of this name gets it, too.
+        Of the random directions. A function that has a parameter of this name gets it instead.
 
     Returns
     -------
@@ -186,7 +186,7 @@ def check(
     """
     comm = divided(function, comm, kwargs)
     if seed is not UNSET and "seed" in parameters_of(function):
-        kwargs["seed"] = seed
+        kwargs["seed"], seed = seed, UNSET
     trial = _Trial(function, args, kwargs, argnums, comm, replicated, 0 if seed is UNSET else seed)
     given = trial.at(trial.values)
     return Check(trial.name, trial.ranks, (given, trial.at(trial.perturbed())))

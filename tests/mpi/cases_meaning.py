@@ -277,6 +277,7 @@ def case_ranks_that_mean_different_communicators_do_not_wait_for_ever(comm):
                 RankError, match=r"has waited 0\.3 s for all 3 ranks .* name the one that all of"
             ):
                 grad(loss)(1.0)
+            comm.Barrier()
     finally:
         del os.environ["CHECKPOINTER_PATIENCE"]
 
