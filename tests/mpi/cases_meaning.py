@@ -32,6 +32,7 @@ from checkpointer import (
     value_and_grad,
     vjp,
 )
+from checkpointer.mpi4py.private import private
 
 DOCS = Path(__file__).parents[2] / "docs"
 
