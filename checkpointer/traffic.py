@@ -193,6 +193,17 @@ class Traffic:
                 "wait for it (Wait, Waitall) in the same iteration of the loop, or before the loop or the function ends",
             )
 
+    def check_alone(self) -> None:
+        """Refuse that autograd differentiates a function of several ranks: it would seed the loss on each of them."""
+        if any(comm.Is_inter() or comm.size > 1 for comm in self.communicators.values() if comm):
+            raise refuse(
+                "CKP230",
+                "autograd differentiates a function that communicates with other ranks: it would seed the loss on every"
+                " rank, so that the gradient of a loss that all of them have would come out too large by a factor of ranks",
+                "differentiate it with checkpointer.grad or checkpointer.value_and_grad, which seed it once; or with"
+                " checkpointer.vjp, which takes a cotangent of its own on each rank",
+            )
+
     @contextmanager
     def step(self, log: LoopLog, number: int) -> Iterator[Frame]:
         """A step of a loop runs in the ``with`` block."""

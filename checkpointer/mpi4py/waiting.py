@@ -113,10 +113,21 @@ def begin(traffic: Any) -> None:
     _failures[:] = [failure for failure in _failures if failure[1] >= _calls]
 
 
+def count_from(number: int) -> None:
+    """The ranks of this call are in their calls of up to this number: count on from there, so that all count alike.
+
+    Those of an ensemble may have differentiated more or less often, each group for itself.
+    """
+    global _calls
+    _calls = max(_calls, number)
+    if active.traffic is not None:
+        active.traffic.number = _calls
+
+
 def tell(traffic: Any, error: BaseException) -> None:
     """Let all other ranks know that this one raised an error; those that learned of it from another know already."""
     comm = news_comm()
-    if comm is None or (isinstance(error, RankError) and error.known):
+    if comm is None or getattr(error, "known", False):
         return
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     text = text if isinstance(error, CheckpointerError) else text.partition("\n")[0]
