@@ -97,6 +97,8 @@ class Traffic:
         Communicators that the program has freed: the way back needs them.
     frames : list of Frame
         The steps that are running, the innermost loop's last.
+    buffered : list of (request, ndarray)
+        Messages that nobody waits for, kept until the call has been reversed.
     first, again, adjoint : Count
         What was sent when the program ran for the first time, when steps were computed again, and on the way back.
     receiving : list
@@ -110,6 +112,7 @@ class Traffic:
     def __init__(self) -> None:
         self.communicators: dict[int, Any] = {}
         self.orphans: list[Any] = []
+        self.buffered: list[Any] = []
         self.frames: list[Frame] = []
         self.first = Count()
         self.again = Count()
@@ -123,6 +126,9 @@ class Traffic:
         for comm in self.orphans:
             comm.Free()
         self.orphans = []
+        for request, _ in self.buffered:
+            request.Wait()
+        self.buffered = []
 
     @property
     def repeats(self) -> bool:
@@ -214,6 +220,9 @@ class Traffic:
             self.check_received(f"step {number} of the loop ends")
             if not frame.again:
                 log.recorded = number + 1
+        except BaseException:
+            _given_up.extend(request for request in frame.receiving if request)
+            raise
         finally:
             self.frames.pop()
 
@@ -235,6 +244,10 @@ def talking(traffic: Traffic) -> Iterator[None]:
         raise
     finally:
         active.traffic = outer
+
+
+_given_up: list[Any] = []
+"""Requests of messages that are not waited for because of an error: MPI may still write to their memory."""
 
 
 def loaded() -> bool:

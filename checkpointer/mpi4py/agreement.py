@@ -20,7 +20,7 @@ from mpi4py import MPI
 from checkpointer.active import active
 from checkpointer.errors import RankError
 from checkpointer.mpi4py.private import RECORD, private
-from checkpointer.mpi4py.waiting import count_from, finish, until
+from checkpointer.mpi4py.waiting import check_in_step, count_from, finish, until
 from checkpointer.traffic import LoopLog, Traffic
 
 _MOST = 2**62
@@ -45,6 +45,7 @@ def together(comm: Any, doing: str, *what: Any) -> None:
     RankError
         On all of them, if they are not.
     """
+    check_in_step()
     hidden = private(comm)
     traffic: Traffic = active.traffic
     where = traffic.where
@@ -66,6 +67,7 @@ def together(comm: Any, doing: str, *what: Any) -> None:
 
 def everyones(value: Any, comm: Any) -> list[Any]:
     """What each rank of a communicator calls this with, by rank."""
+    check_in_step()
     hidden = private(comm)
     mine = np.frombuffer(pickle.dumps(value), np.uint8)
     sizes = np.empty(comm.size, np.int64)

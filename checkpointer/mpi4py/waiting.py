@@ -28,14 +28,37 @@ _LAST = sys.maxsize
 
 _failures: list[tuple[int, int, str]] = []
 """Rank, number of its differentiated call, and what it did."""
+given_up: list[Any] = []
+"""Requests of operations of all ranks that this one did not wait for."""
 _letters: list[Any] = []
 """Our own news, kept until they are sent."""
 _calls = 0
 
 
 def finish(request: Any, status: Any = None) -> None:
-    """Wait for one of mpi4py's own requests."""
-    until(lambda: request.Test(status))
+    """Wait for one of mpi4py's own requests.
+
+    If that is given up, the memory stays what MPI may still write to, and operations of all ranks are out of step.
+    """
+    try:
+        until(lambda: request.Test(status))
+    except BaseException:
+        given_up.append(request)
+        raise
+
+
+def check_in_step() -> None:
+    """Refuse an operation of all ranks after one was given up: the others would take it for that one.
+
+    Raises
+    ------
+    RankError
+    """
+    if given_up:
+        raise RankError(
+            f"rank {MPI.COMM_WORLD.rank} has given up an operation of all ranks, because of an error in an earlier"
+            " differentiated call, and they are out of step since then: end the program after such an error"
+        )
 
 
 def finish_all(requests: list[Any], statuses: Any = None) -> None:
