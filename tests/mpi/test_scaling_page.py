@@ -28,7 +28,7 @@ def test_the_page_shows_what_the_command_prints(benchmark, monkeypatch, capsys):
 
 
 def test_one_rank_is_the_measurement(benchmark):
-    """Without neighbours, steps times their costs; the schedule of 20 steps and 10 snapshots has 28 plain ones, and moves 29."""
+    """Steps times their costs; the schedule of 20 steps and 10 snapshots has 28 plain ones, and moves 29 snapshots."""
     model = benchmark.mpi_model
     costs = model.Costs((32, 64), (1.0, 2.0), (3.0, 5.0), (7.0, 9.0), (11.0, 13.0), (1e3, 1e4, 1e5))
     found = model.predict(1, 64, 20, 10, costs)
