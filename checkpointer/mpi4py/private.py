@@ -23,7 +23,7 @@ def _forget(comm: Any, keyval: int, duplicate: Any) -> None:
     """Free the duplicate of a communicator that is being freed."""
     _ready.pop(comm.handle, None)
     if comm not in (MPI.COMM_WORLD, MPI.COMM_SELF):  # which go when MPI ends
-        _own.discard(duplicate.comm.handle)
+        _own.pop(duplicate.comm.handle, None)
         duplicate.comm.Free()
 
 
@@ -59,8 +59,8 @@ _KEY = MPI.Comm.Create_keyval(delete_fn=_forget)
 _world: Duplicate | None = None
 _ready: dict[int, Any] = {}
 """Duplicates that all ranks have, by the handle of the communicator."""
-_own: set[int] = set()
-"""The handles of those duplicates."""
+_own: dict[int, int] = {}
+"""How old those duplicates are, by their handle (`age_of`)."""
 
 
 def raw(comm: Any) -> Any:
@@ -128,14 +128,13 @@ def private(comm: Any) -> Any:
             " import hook, too",
         )
     found = _ready[comm.handle] = duplicate.ready()
-    _own.add(found.handle)
+    _own[found.handle] = duplicate.number
     return found
 
 
 def age_of(comm: Any) -> int:
     """A number that is smaller for communicators that were made earlier: of several of the same ranks, on all of them."""
-    private(comm)
-    return int(comm.Get_attr(_KEY).number)
+    return _own[private(comm).handle]
 
 
 def key_of(comm: Any) -> int:
