@@ -610,6 +610,8 @@ def _undifferentiated(loop: Loop, tape: Tape, around: Survey, wrapper: Wrapper) 
     """Nothing that is differentiated goes into the loop: run it as it stands, and note what it overwrote."""
     before = {key: root.copy() for key, root in around.roots.items()}
     around.replace(plain)
+    if loop.points is not None:
+        loop.points.nothing_to_do()
     loop.session.close()
     if loop.dumper is not None:
         loop.dumper.without_adjoint()
