@@ -8,6 +8,7 @@ class _Active(threading.local):
     tape: Any = None  # the Tape that records, or None
     sessions: Any = None  # the Sessions of the differentiated call, or None
     run: Any = None  # the Run of the differentiated call, or None
+    traffic: Any = None  # the Traffic of the differentiated call, or None
 
 
 active = _Active()

@@ -28,6 +28,7 @@ from checkpointer.state import State
 from checkpointer.stretch import Wrapper, wrapped
 from checkpointer.tape import Tape, TapeNode, active, recording
 from checkpointer.tracebacks import full_tracebacks, trimming
+from checkpointer.traffic import Traffic, talking
 
 Argnums = int | str | Sequence[int | str]
 Pullback = Callable[[Any], Any]
@@ -167,7 +168,8 @@ class _Call:
         self._selected.separate(self._state, self._args, self._kwargs)
         self._sessions = Sessions()
         self._account = begin(_name_of(self._function))
-        with self._account.under_way("forward"), self._sessions.closed_after_errors():
+        self._traffic = self._account.traffic = Traffic()
+        with self._account.under_way("forward"), self._sessions.closed_after_errors(), talking(self._traffic):
             self.value = self._run(function)
             self._selected.check_separated()
         self._state.holder.owner.append(self.value)  # what was returned has to survive the way back, too
@@ -184,6 +186,7 @@ class _Call:
             with wrapped(self._state, wrapper):
                 value = function(*args, **kwargs)
                 tape.raise_what_was_swallowed()
+                self._traffic.check_received("the function returns")
                 self._results = _Results(value)
         return self._selected.apart_from(self._results.plain())
 
@@ -204,7 +207,7 @@ class _Call:
                 "second derivatives through marked loops are not available yet",
             )
         results, self._results = self._results, None  # type: ignore[assignment]
-        with self._account.under_way("reverse"), self._sessions.closed_after_errors():
+        with self._account.under_way("reverse"), self._sessions.closed_after_errors(), talking(self._traffic):
             self._pull_back(results, cotangent)
         return self._selected.gradient()
 

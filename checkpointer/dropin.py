@@ -23,6 +23,7 @@ Replacements = dict[str, Any]
 
 _modules: list[tuple[dict[str, Any], dict[str, Any], Replacements]] = []
 _classes: list[tuple[type, dict[str, Any], Replacements]] = []
+_INHERITED = object()
 
 
 def names_of(original: ModuleType) -> dict[str, Any]:
@@ -50,7 +51,8 @@ def register_methods(cls: type, replacements: Replacements) -> None:
     That is for objects which exist before anything is differentiated, and whose methods hand arrays to compiled code.
     """
     with _knowing.lock:
-        _classes.append((cls, {name: vars(cls)[name] for name in replacements}, replacements))
+        methods = {name: vars(cls).get(name, _INHERITED) for name in replacements}
+        _classes.append((cls, methods, replacements))
         _knowing.renew()
 
 
@@ -69,7 +71,10 @@ def _switch(knowing: bool) -> None:
         namespace.update(replacements if knowing else originals)
     for cls, methods, others in _classes:
         for name, method in (others if knowing else methods).items():
-            setattr(cls, name, method)
+            if method is not _INHERITED:
+                setattr(cls, name, method)
+            elif name in vars(cls):
+                delattr(cls, name)
 
 
 _knowing = Patch(lambda: _switch(True), lambda: _switch(False))

@@ -74,6 +74,10 @@ class ReplayError(CheckpointerError):
     """A recomputed step did not do what it did in the first sweep."""
 
 
+class RankError(CheckpointerError):
+    """The ranks of an MPI program do not do the same, or another rank raised an error while this one waited for it."""
+
+
 class ScheduleError(CheckpointerError):
     """A stream of actions that cannot be executed: a snapshot restored that was never taken, a step out of order."""
 

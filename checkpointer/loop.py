@@ -38,6 +38,7 @@ from checkpointer.stretch import Adjoint, Group, Stretch, Wrapper, check_nothing
 from checkpointer.tape import Tape, active, not_recording, recording
 from checkpointer.taped import Taped
 from checkpointer.tracebacks import full_tracebacks
+from checkpointer.traffic import LoopLog, may_communicate
 from checkpointer.trial import on_trial
 from checkpointer.work import Work
 
@@ -89,6 +90,8 @@ class Loop:
         The durable points, if the loop can be resumed by another process.
     bars : Bars or None
         What shows how far the loop has come, if it is to be shown.
+    log : LoopLog or None
+        What the loop does with other ranks, if it may have to do with any.
     """
 
     def __init__(
@@ -126,6 +129,7 @@ class Loop:
         self._exact_places = full_tracebacks()
         self.done = 0
         self._following: tuple[int, dict[Key, Any]] | None = None
+        self.log: LoopLog | None = None
 
     # --- what the sweeps call ------------------------------------------------------------------------------------
 
@@ -254,7 +258,11 @@ class Loop:
 
     def run(self, number: int) -> Any:
         """Run one step; what it returns, if anything, becomes part of the state."""
-        signal = self.step() if self.items.endless else self.step(self.items[number])
+        if self.log is None:
+            signal = self.step() if self.items.endless else self.step(self.items[number])
+        else:
+            with active.traffic.step(self.log, number):
+                signal = self.step() if self.items.endless else self.step(self.items[number])
         self.holder[1] = signal.value if isinstance(signal, Return) else None
         return signal
 
@@ -494,7 +502,9 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     wrapper.adopt(around)
     for memory in wrapper.memories.values():
         memory.written = 0, memory.root.nbytes  # wherever the loop may write
-    if not any(is_varied(leaf.value) for leaf in around.leaves):
+    if may_communicate(around, loop.state.functions()):
+        loop.log = LoopLog(loop.work.place)
+    elif not any(is_varied(leaf.value) for leaf in around.leaves):
         report_undifferentiated(loop)
         return _undifferentiated(loop, tape, around, wrapper)
     loop.work.start()
@@ -523,6 +533,10 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
         loop.finish()
         if loop.points is not None:
             loop.points.finished()
+        if loop.log is not None and loop.log.used:
+            from checkpointer.mpi4py.agreement import agree_at_end  # the program has loaded mpi4py
+
+            agree_at_end(loop.log, loop.steps or 0, loop.work.scheme)
         report_choice(loop)
     except BaseException as error:
         tape.swallowed = tape.swallowed or failed_inside(error)
@@ -615,8 +629,16 @@ def _undifferentiated(loop: Loop, tape: Tape, around: Survey, wrapper: Wrapper) 
     loop.session.close()
     if loop.dumper is not None:
         loop.dumper.without_adjoint()
+    said = active.traffic.events
     try:
         loop.run_through()
+        if active.traffic.events != said:
+            raise refuse(
+                "CKP226",
+                "a marked loop on constants communicates with other ranks, by a communicator that is not among its"
+                " variables, and the other ranks may differentiate it",
+                "let the loop's body use a variable that holds the communicator",
+            )
     finally:
         wrapper.varied = lambda value: False
         loop.state.survey().replace(wrapper)

@@ -15,7 +15,7 @@ def world() -> Any:
 
 
 def rank() -> int:
-    """This process's number in the world."""
+    """The number of this process in the world."""
     comm = world()
     return 0 if comm is None else int(comm.rank)
 

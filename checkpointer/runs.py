@@ -15,6 +15,7 @@ from checkpointer.switches import is_on
 if TYPE_CHECKING:
     from checkpointer.inventory import Inventory
     from checkpointer.summaries import RunSummary
+    from checkpointer.traffic import Traffic
     from checkpointer.work import Work
 
 
@@ -90,6 +91,8 @@ class Run:
         Seconds of the call and of its pullback; None unless it has ended.
     failure : str
         The exception that ended it, by its name.
+    traffic : Traffic or None
+        The messages that it exchanged with other ranks.
     """
 
     def __init__(self, name: str, *, report: bool) -> None:
@@ -101,6 +104,7 @@ class Run:
         self.forward: float | None = None
         self.reverse: float | None = None
         self.failure = ""
+        self.traffic: Traffic | None = None
 
     @contextmanager
     def under_way(self, sweep: str) -> Iterator[None]:

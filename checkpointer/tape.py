@@ -68,12 +68,15 @@ class Tape:
         The entry that failed on the way back.
     exact : bool
         Whether operations note the user's innermost place instead, which takes time.
+    exchange : Exchange or None
+        The messages between ranks, once there are any (`checkpointer.mpi4py.exchange`).
     """
 
     __slots__ = (
         "around",
         "entries",
         "exact",
+        "exchange",
         "frame",
         "home",
         "known",
@@ -92,6 +95,7 @@ class Tape:
             import checkpointer.dispatch  # noqa: F401  the rules, which only now are needed
 
         self.exact = exact
+        self.exchange: Any = None
         self.around: Any = None
         self.frame: Any = None
         self.home: Place | None = None

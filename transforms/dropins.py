@@ -5,6 +5,8 @@ from __future__ import annotations
 DROP_IN = {
     "numpy": "checkpointer.numpy",
     "math": "checkpointer.math",
+    "mpi4py": "checkpointer.mpi4py",
+    "mpi4py.MPI": "checkpointer.mpi4py.MPI",
     "autograd.numpy": "checkpointer.numpy",
     "autograd.numpy.fft": "numpy.fft",
     "autograd.numpy.linalg": "numpy.linalg",
@@ -32,5 +34,6 @@ NAMES_OF = {
     "checkpointer.numpy": "checkpointer.numpy_names",
     "checkpointer.numpy_random": "checkpointer.numpy_random_names",
     "checkpointer.math": "checkpointer.math_names",
+    "checkpointer.mpi4py.MPI": "checkpointer.mpi4py.MPI_names",
 }
 """Drop-in module -> where single names are imported from: they are bound once and for all."""

@@ -1,0 +1,118 @@
+"""The private duplicate of each communicator: adjoint messages and what ranks agree on never meet the program's messages.
+
+It hangs on the communicator itself, as an attribute in MPI's sense, so that every object for the same communicator finds
+it, and it is freed with it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import time
+from typing import Any
+
+from mpi4py import MPI
+
+from checkpointer.refusals import refuse
+
+ADJOINT, RECORD, NEWS = 1, 2, 3
+"""Tags on private communicators: adjoints of messages, reports at the end of loops, errors of other ranks."""
+
+
+def _forget(comm: Any, keyval: int, duplicate: Any) -> None:
+    """Free the duplicate of a communicator that is being freed."""
+    if comm not in (MPI.COMM_WORLD, MPI.COMM_SELF):  # which go when MPI ends
+        duplicate.comm.Free()
+
+
+class Duplicate:
+    """A duplicate that may still be on its way: making it waits for no other rank.
+
+    Attributes
+    ----------
+    comm : Comm
+    request : Request
+        Done when all ranks have come to make it.
+    """
+
+    def __init__(self, comm: Any) -> None:
+        self.comm, self.request = raw(comm).Idup()
+
+    def ready(self) -> Any:
+        """The duplicate, when all ranks have it."""
+        if self.request is not None:
+            from checkpointer.mpi4py.waiting import finish  # which needs the one of the world
+
+            finish(self.request)
+            self.request = None
+        return self.comm
+
+
+_KEY = MPI.Comm.Create_keyval(delete_fn=_forget)
+_world: Duplicate | None = None
+
+
+def raw(comm: Any) -> Any:
+    """The communicator as an object of mpi4py's own class."""
+    for kind in (MPI.Cartcomm, MPI.Graphcomm, MPI.Distgraphcomm, MPI.Intercomm, MPI.Intracomm):
+        if isinstance(comm, kind):
+            return kind(comm)
+    return comm
+
+
+def prepare(comm: Any) -> None:
+    """Make the duplicate of a communicator that was just made; all of its ranks call this."""
+    if comm != MPI.COMM_NULL and comm.Get_attr(_KEY) is None:
+        comm.Set_attr(_KEY, Duplicate(comm))
+
+
+def prepare_world() -> None:
+    """Make those of the communicators that MPI begins with."""
+    global _world
+    if _world is None:
+        _world = Duplicate(MPI.COMM_WORLD)
+        others = Duplicate(MPI.COMM_WORLD), Duplicate(MPI.COMM_SELF)
+        MPI.COMM_WORLD.Set_attr(_KEY, others[0])
+        MPI.COMM_SELF.Set_attr(_KEY, others[1])
+        atexit.register(_arrive, [_world, *others])
+
+
+def _arrive(duplicates: list[Duplicate]) -> None:
+    """Let what nobody has used arrive before MPI ends, unless a rank is missing."""
+    until = time.monotonic() + 1
+    waiting = [duplicate for duplicate in duplicates if duplicate.request is not None]
+    while waiting and time.monotonic() < until and not MPI.Is_finalized():
+        waiting = [duplicate for duplicate in waiting if not duplicate.request.Test()]
+
+
+def news_comm() -> Any:
+    """The communicator by which ranks hear of errors of others; None as long as it is on its way."""
+    assert _world is not None
+    if _world.request is not None:
+        if not _world.request.Test():
+            return None
+        _world.request = None
+    return _world.comm
+
+
+def private(comm: Any) -> Any:
+    """The private duplicate of a communicator, as an object of mpi4py's own class.
+
+    Raises
+    ------
+    TraceError
+        If the communicator was made where checkpointer does not see it.
+    """
+    duplicate = comm.Get_attr(_KEY)
+    if duplicate is None:
+        raise refuse(
+            "CKP226",
+            "a communicator that was made in a module that checkpointer does not rewrite is used in differentiated code",
+            "make it in a module that is rewritten, from the MPI.COMM_WORLD of that module, or load that module with the"
+            " import hook, too",
+        )
+    return duplicate.ready()
+
+
+def key_of(comm: Any) -> Any:
+    """What two objects for the same communicator have in common."""
+    return int(private(comm).handle)
