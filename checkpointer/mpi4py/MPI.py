@@ -11,6 +11,7 @@ from mpi4py import MPI as _MPI
 from checkpointer.dropin import register as _register
 from checkpointer.mpi4py import methods as _methods  # noqa: F401  they are registered
 from checkpointer.mpi4py.communicators import Intracomm as _Intracomm
+from checkpointer.mpi4py.persistent import Prequest as _Prequest
 from checkpointer.mpi4py.private import prepare_world as _prepare_world
 from checkpointer.mpi4py.requests import Request as _Request
 
@@ -18,7 +19,7 @@ _prepare_world()
 vars(_MPI)["COMM_WORLD"] = _Intracomm(_MPI.COMM_WORLD)
 vars(_MPI)["COMM_SELF"] = _Intracomm(_MPI.COMM_SELF)
 
-_register(globals(), _MPI, {"Request": _Request})
+_register(globals(), _MPI, {"Request": _Request, "Prequest": _Prequest})
 
 
 def __getattr__(name: str) -> _Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import time
 from typing import Any
 
@@ -60,6 +61,20 @@ def together(comm: Any, doing: str, *what: Any) -> None:
     finish(hidden.Iallgather(told, everyones))
     texts = [bytes(row).rstrip(b"\0").decode(errors="replace") for row in everyones]
     raise RankError("the ranks do not do the same: " + _by_text(texts))
+
+
+def everyones(value: Any, comm: Any) -> list[Any]:
+    """What each rank of a communicator calls this with, by rank."""
+    hidden = private(comm)
+    mine = np.frombuffer(pickle.dumps(value), np.uint8)
+    sizes = np.empty(comm.size, np.int64)
+    finish(hidden.Iallgather(np.array([len(mine)]), sizes))
+    found = np.empty(sizes.sum(), np.uint8)
+    finish(hidden.Iallgatherv(mine, [found, sizes]))
+    ends = np.cumsum(sizes)
+    return [
+        pickle.loads(found[end - size : end].tobytes()) for size, end in zip(sizes, ends, strict=True)
+    ]
 
 
 def _described(where: tuple[str, int], doing: str, what: tuple[Any, ...]) -> str:
