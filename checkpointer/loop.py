@@ -531,13 +531,13 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
                 loop.points.begin()
             forward(loop)
         loop.finish()
-        if loop.points is not None:
-            loop.points.finished()
-        report_choice(loop)
         if loop.log is not None and loop.log.used:
             from checkpointer.mpi4py.agreement import agree_at_end  # the program has loaded mpi4py
 
             agree_at_end(loop.log, loop.steps or 0, loop.work.scheme)
+        if loop.points is not None:
+            loop.points.finished()
+        report_choice(loop)
     except BaseException as error:
         tape.swallowed = tape.swallowed or failed_inside(error)
         close_after_error(loop.session)

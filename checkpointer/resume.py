@@ -119,6 +119,8 @@ class Points:
             )
         if self._found.sweep == DONE:
             self._before = capture(loop.state, loop.known, step=0)
+        if loop.log is not None:
+            loop.log.go_on(self._found.position if self._found.steps is None else self._found.steps, self._found.outcomes)
         return self._found.where(), self._session.found_steps()
 
     def _refuse_different(self, found: list[str]) -> None:
@@ -305,6 +307,12 @@ class Points:
         now, session = self._now, self._session
         measured = self._loop.schedule.measurement
         now.measured = None if measured is None else asdict(measured)
+        if (log := self._loop.log) is not None:
+            now.outcomes = log.outcomes()
+            if log.used and self._loop.steps is None and not self._rebuilding.under_way:
+                from checkpointer.mpi4py.agreement import agree_at_end  # the program has loaded mpi4py
+
+                agree_at_end(log, now.position, self._scheme)  # at the point, no message is on its way
 
         def make() -> tuple[str, list[Array]]:
             arrays: list[Array] = []

@@ -60,6 +60,15 @@ class LoopLog:
         """Whether the loop communicated."""
         return bool(self.sent or self.received or self.collective)
 
+    def outcomes(self) -> dict[str, list[Any]]:
+        """What came out of such operations, for a text that another process goes on from: numbers, and lists of them."""
+        return {str(step): [cell[0] for cell in cells] for step, cells in self.cells.items()}
+
+    def go_on(self, steps: int, outcomes: dict[str, list[Any]]) -> None:
+        """An earlier process has run so many steps, and this came out of such operations in them."""
+        self.recorded = steps
+        self.cells = {int(step): [[value] for value in values] for step, values in outcomes.items()}
+
 
 @dataclass
 class Frame:

@@ -44,6 +44,30 @@ def sizes_in(folder: str) -> dict[int, list[str]]:
     return found
 
 
+def files_of_ranks(folder: str) -> list[str]:
+    """The files of all ranks in a folder.
+
+    Raises
+    ------
+    StorageError
+        If there are none, or one is missing, or they are of different numbers of ranks.
+    """
+    found = sizes_in(folder)
+    if len(found) != 1:
+        what = " and ".join(f"of {_ranks(size)}" for size in sorted(found))
+        raise StorageError(
+            f"{folder} holds files {what}, and can be of one run only: remove those that do not belong there"
+            if found
+            else f"{folder} is a folder, and holds no files of ranks (rank-0-of-4.h5 and so on): give the path of a file"
+        )
+    ((size, names),) = found.items()
+    expected = [rank_file(folder, rank, size) for rank in range(size)]
+    for rank, file in enumerate(expected):
+        if os.path.basename(file) not in names:
+            raise StorageError(f"the file of rank {rank} of {size}, {file}, is missing")
+    return expected
+
+
 def make_folder(path: str, size: int, *, overwrite: bool = False) -> None:
     """Make the folder of a path, unless it is there.
 
