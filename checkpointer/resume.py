@@ -83,7 +83,7 @@ class Points:
             If the file belongs to another run, or the state cannot be described to another process.
         """
         found = self._ranks.together(f"begin the loop at {self._loop.work.place}", self._look)
-        self._refuse_different([text for text, _ in found])
+        self._ranks.together("compare the points of all ranks", lambda: self._refuse_different([text for text, _ in found]))
         if self._found is not None:
             self._session.use_only(set.intersection(*(set(steps) for _, steps in found)))
             self._session.adopt(ENTRY, 0)
@@ -312,7 +312,7 @@ class Points:
             if log.used and self._loop.steps is None and not self._rebuilding.under_way:
                 from checkpointer.mpi4py.agreement import agree_at_end  # the program has loaded mpi4py
 
-                agree_at_end(log, now.position, self._scheme)  # at the point, no message is on its way
+                agree_at_end(log, now.position, self._scheme, last=False)  # at the point, no message is on its way
 
         def make() -> tuple[str, list[Array]]:
             arrays: list[Array] = []

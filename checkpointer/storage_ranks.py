@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from checkpointer import ranks
+from checkpointer.active import active
 from checkpointer.storage.ranks import ALONE, Ranks
 
 
@@ -13,7 +14,13 @@ def ranks_of(comm: Any = None) -> Ranks:
     comm = ranks.world() if comm is None else comm
     if comm is None or comm.Get_size() == 1:
         return ALONE
-    return Ranks(comm.Get_rank(), comm.Get_size(), lambda value: ranks.gathered(value, comm))
+
+    def gathered(value: Any) -> list[Any]:
+        if active.traffic is not None:
+            active.traffic.awaited[comm.handle] = comm
+        return ranks.gathered(value, comm)
+
+    return Ranks(comm.Get_rank(), comm.Get_size(), gathered)
 
 
 def on_this_rank() -> str:

@@ -7,10 +7,11 @@ all stop with an error that names the rank, and none waits for another one for e
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from checkpointer.errors import StorageError
+from checkpointer.errors import CheckpointerError, StorageError
 
 T = TypeVar("T")
 
@@ -65,28 +66,36 @@ class Ranks:
         except Exception as error:
             failure = error
         said = self.gathered((task, None if failure is None else _in_words(failure), result))
-        self._refuse_others(task, said)
-        failed = {rank: text for rank, (_, text, _) in enumerate(said) if text is not None}
-        if failed:
-            raise self._failed(failed) from failure
+        others = self._others(task, said)
+        if others is not None:
+            raise others
+        error = self._failed([what[1] for what in said])
+        if error is not None:
+            with suppress(CheckpointerError):  # who is gone has heard of it
+                self.gathered("all have heard of the error")  # before one leaves, and lets those know that wait for it
+            raise error from failure
         return [found for _, _, found in said]
 
-    def _refuse_others(self, task: str, said: list[Any]) -> None:
-        """Refuse that ranks are at different places of the program."""
+    def _others(self, task: str, said: list[Any]) -> StorageError | None:
+        """What is said if ranks are at different places of the program."""
         for rank, what in enumerate(said):
-            other = what[0] if isinstance(what, tuple) and len(what) == 3 else "something else"
+            other = what[0] if isinstance(what, tuple) and len(what) == 3 else "do something else"
             if other != task:
-                raise StorageError(
-                    f"the ranks do not do the same: rank {self.rank} of {self.size} is to {task}, and rank {rank} to {other}."
-                    " All ranks have to run the same loops, for the same number of steps, with the same storage; if only some"
-                    " of them run a loop, give its storage their communicator: HDF5Storage(..., comm=comm)"
+                return StorageError(
+                    f"the ranks do not do the same: rank {self.rank} of {self.size} is to {task}, and rank {rank} is to"
+                    f" {other}. All ranks have to run the same loops, for the same number of steps, with the same storage;"
+                    " if only some of them run a loop, give its storage their communicator: HDF5Storage(..., comm=comm)"
                 )
+        return None
 
-    def _failed(self, failed: dict[int, str]) -> StorageError:
-        shown = [
-            f"on rank {rank} of {self.size}: {text}"
-            for rank, text in list(failed.items())[:_SHOWN]
-        ]
+    def _failed(self, texts: list[str | None]) -> StorageError | None:
+        """What is said if ranks failed."""
+        failed = {rank: text for rank, text in enumerate(texts) if text is not None}
+        if not failed:
+            return None
+        if len(failed) == self.size and len(set(texts)) == 1:
+            return StorageError(failed[0])
+        shown = [f"on rank {rank} of {self.size}: {text}" for rank, text in list(failed.items())[:_SHOWN]]
         if len(failed) > _SHOWN:
             shown.append(f"and {len(failed) - _SHOWN} more ranks failed")
         return StorageError("\n".join(shown))

@@ -154,15 +154,14 @@ def run_file_of_rank(path: str, ranks: Ranks) -> RunFile:
     opening = _Opening(os.path.realpath(path), ranks)
     try:
         offers = ranks.together(f"open {path}", opening.offer)
-        decision = decided(offers, opening.folder)
-        if opening.file is None:
-            ranks.together(f"go on with {path}", lambda: opening.follow(decision))
-            assert opening.file is not None
-            opening.file.token = offers[0].token
+        ranks.together(f"go on with {path}", lambda: opening.follow(decided(offers, opening.folder)))
     except BaseException:
         opening.give_up()
         raise
-    register(opening.file)
+    assert opening.file is not None
+    if offers[ranks.rank].state != OPEN:
+        opening.file.token = offers[0].token
+        register(opening.file)
     return opening.file
 
 
@@ -231,6 +230,8 @@ class _Opening:
 
     def follow(self, decision: Decision) -> None:
         """Do what was decided."""
+        if self.file is not None:
+            return
         offer, descriptor = self._offer, self._descriptor
         assert offer is not None
         if decision.begin:

@@ -20,6 +20,7 @@ def agreed(log: LoopLog, mine: Measurement) -> Measurement:
     log : LoopLog
         Of the loop. All ranks of the largest communicator that its first step used have to run the loop.
     mine : Measurement
+        What this rank has measured.
 
     Raises
     ------

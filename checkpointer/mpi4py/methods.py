@@ -11,6 +11,7 @@ from checkpointer.active import active
 from checkpointer.dropin import register_methods
 from checkpointer.mpi4py import collectives, point_to_point
 from checkpointer.mpi4py.communicators import KINDS
+from checkpointer.mpi4py.private import key_of
 from checkpointer.refusals import refuse
 
 _METHODS: dict[str, Callable[..., Any]] = {**point_to_point.METHODS, **collectives.METHODS}
@@ -44,6 +45,7 @@ def _method(name: str, kind: type, ours: Callable[..., Any] | None) -> Callable[
                 "use Send, Recv, Isend, Irecv, Sendrecv, Bcast, Reduce, Allreduce, Gather, Scatter, Allgather, Alltoall,"
                 " Scan and their kin, or communicate outside of the function that is differentiated",
             )
+        active.traffic.communicators.setdefault(key_of(self), self)
         return ours(self, *args, **kwargs)
 
     call.__name__ = name

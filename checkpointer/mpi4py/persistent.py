@@ -29,16 +29,19 @@ class Prequest(Waiting, MPI.Prequest, Held):
         Begins the same message as an ordinary one: takes communicator, buffer, rank and tag.
     """
 
-    def __new__(cls, request: Any, begin: Callable[..., Any], comm: Any, buf: Any, rank: int, tag: int) -> Any:
+    def __new__(
+        cls, request: Any, begin: Callable[..., Any], comm: Any, buf: Any, rank: int, tag: int
+    ) -> Any:
         self = super().__new__(cls, request)
         self.begin = begin
         self.comm = comm
         self.buf = list(buf) if isinstance(buf, tuple) else buf
         self.rank = rank
         self.tag = tag
-        self.running: Any = None
+        self.running = None
         return self
 
+    running: Any
     begin: Any
     comm: Any
     buf: Any
@@ -76,7 +79,7 @@ class Prequest(Waiting, MPI.Prequest, Held):
         return super().Test(status) if active.traffic is None else self._test(status)
 
     @classmethod
-    def Startall(cls, requests: Sequence[Any]) -> None:  # type: ignore[override]  # noqa: N802
+    def Startall(cls, requests: Sequence[Any]) -> None:  # noqa: N802
         if active.traffic is None:
             MPI.Prequest.Startall(list(requests))
             return
