@@ -36,8 +36,6 @@ class LoopLog:
     ----------
     name : str
         The loop, as messages call it: the same on all ranks.
-    durable : bool
-        Whether another process may go on with the loop, which knows nothing of the outcomes.
     recorded : int
         How many steps have run for the first time.
     cells : dict
@@ -49,9 +47,8 @@ class LoopLog:
         By communicator: how many collective operations.
     """
 
-    def __init__(self, name: str, *, durable: bool = False) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.durable = durable
         self.recorded = 0
         self.cells: dict[int, list[list[Any]]] = {}
         self.sent: dict[tuple[Any, int], list[int]] = {}
@@ -75,13 +72,24 @@ class LoopLog:
 
 @dataclass
 class Frame:
-    """A step of a loop that is running: for the first time, or again."""
+    """A step of a loop that is running: for the first time, or again.
+
+    Attributes
+    ----------
+    taken : int
+        How many outcomes of the first time were used.
+    receiving : list
+        Requests of messages that are being received.
+    made : list
+        Communicators that were made.
+    """
 
     log: LoopLog
     step: int
     again: bool
     taken: int = 0
     receiving: list[Any] = field(default_factory=list)
+    made: list[Any] = field(default_factory=list)
 
 
 class Traffic:
@@ -90,9 +98,11 @@ class Traffic:
     Attributes
     ----------
     communicators : dict
-        Those that it used, by their key.
+        The private duplicates of those that it used, by their key (`checkpointer.mpi4py.private`).
     awaited : dict
         Those whose ranks it waits for on behalf of a storage, by their handle.
+    orphans : list
+        Communicators that the program has freed: the way back needs them.
     frames : list of Frame
         The steps that are running, the innermost loop's last.
     first, again, adjoint : Count
@@ -106,8 +116,9 @@ class Traffic:
     """
 
     def __init__(self) -> None:
-        self.communicators: dict[Any, Any] = {}
-        self.awaited: dict[Any, Any] = {}
+        self.communicators: dict[int, Any] = {}
+        self.awaited: dict[int, Any] = {}
+        self.orphans: list[Any] = []
         self.frames: list[Frame] = []
         self.first = Count()
         self.again = Count()
@@ -115,6 +126,12 @@ class Traffic:
         self.receiving: list[Any] = []
         self.number = 0
         self.events = 0
+
+    def close(self) -> None:
+        """The call has been reversed."""
+        for comm in self.orphans:
+            comm.Free()
+        self.orphans = []
 
     @property
     def repeats(self) -> bool:
@@ -149,14 +166,6 @@ class Traffic:
                     found = cells[frame.taken]
                 frame.taken += 1
                 break
-            if frame.log.durable:
-                raise refuse(
-                    "CKP229",
-                    "a step of a loop that can be resumed depends on which message comes first, or on how soon one comes:"
-                    " another process could not do the same again",
-                    "name source and tag of the message, and wait for requests instead of testing them; or leave"
-                    " resume=True away",
-                )
             fresh.append(frame)
         known = found is not None
         cell = [None] if found is None else found
@@ -218,8 +227,13 @@ def talking(traffic: Traffic) -> Iterator[None]:
         active.traffic = outer
 
 
+def loaded() -> bool:
+    """Whether the program has loaded the drop-in mpi4py."""
+    return "checkpointer.mpi4py.MPI" in sys.modules
+
+
 def may_communicate(survey: Any, functions: Any) -> bool:
-    """Whether a loop may exchange messages: its state or its code leads to a communicator or to mpi4py.
+    """Whether a loop may exchange messages with other ranks: its state or its code leads to a communicator or to mpi4py.
 
     Ranks decide by that, and not by what they differentiate themselves, whether the loop is differentiated.
     """
