@@ -41,9 +41,9 @@ def _out_of_memory(loop: Loop, verb: str, step: int | None, error: MemoryError) 
         roots = loop.state.survey().roots.values()
         size = f"a snapshot of {show_size(sum(root.nbytes for root in roots))}"
     return StorageError(
-        f"not enough memory{on_this_rank()} {_when(loop, verb, step)}: {size}, beside {len(loop.session)} that"
-        f" stand ({_free(error)}). Give the scheme fewer snapshots, or keep them on a disk with storage=HDF5Storage(); the command checkpointer plan shows"
-        " what each scheme takes"
+        f"not enough memory{on_this_rank()} {_when(loop, verb, step)}: {size}, beside {len(loop.session)} that stand"
+        f" ({_free(error)}). Give the scheme fewer snapshots, or keep them on a disk with storage=HDF5Storage(); the command"
+        " checkpointer plan shows what each scheme takes"
     )
 
 

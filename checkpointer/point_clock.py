@@ -1,8 +1,8 @@
 """When a loop makes its next durable point: on several ranks, at the same place on all of them.
 
 All ranks pass the same places, steps and actions, in the same order. A look at the clocks of all costs a message to each, so
-it is not taken at every place: all ranks count places, and agree at each look how many to pass before the next, such that there are about
-twenty from one point to the next.
+it is not taken at every place: the ranks count places, and agree at each look how many to pass before the next, such that
+there are about twenty looks from one point to the next.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ class PointClock:
         return self._passed <= 0 and self._agreed(where())
 
     def _agreed(self, where: str) -> bool:
-        """The answer of all ranks: that of the slowest one's disk. They pass at most twice as many places until the next look."""
+        """The answer of all ranks, which is yes when all clocks say so.
+
+        The next look is at most twice as many places away as the last one was.
+        """
         now = perf_counter()
         places = self._places * self._every / _LOOKS / max(now - self._looked, 1e-9)
         mine = now - self._last >= self._pause, min(max(int(places), 1), 2 * self._places)

@@ -61,7 +61,11 @@ class Progress:
 
     def where(self) -> str:
         """The place in the schedule's actions: what is the same on all ranks that run a loop together."""
-        ended = f", of {self.steps} steps{f', {self.signal}' * bool(self.signal)}" if self.steps is not None else ""
+        ended = (
+            f", of {self.steps} steps{f', {self.signal}' * bool(self.signal)}"
+            if self.steps is not None
+            else ""
+        )
         return f"{self.sweep} sweep, after {self.actions} actions, before step {self.position}{ended}"
 
     def text(self) -> str:

@@ -83,7 +83,9 @@ class Points:
             If the file belongs to another run, or the state cannot be described to another process.
         """
         found = self._ranks.together(f"begin the loop at {self._loop.work.place}", self._look)
-        self._ranks.together("compare the points of all ranks", lambda: self._refuse_different([text for text, _ in found]))
+        self._ranks.together(
+            "compare the points of all ranks", lambda: self._refuse_different([text for text, _ in found])
+        )
         if self._found is not None:
             self._session.use_only(set.intersection(*(set(steps) for _, steps in found)))
             self._session.adopt(ENTRY, 0)
@@ -120,16 +122,18 @@ class Points:
         if self._found.sweep == DONE:
             self._before = capture(loop.state, loop.known, step=0)
         if loop.log is not None:
-            loop.log.go_on(self._found.position if self._found.steps is None else self._found.steps, self._found.outcomes)
+            loop.log.go_on(
+                self._found.position if self._found.steps is None else self._found.steps, self._found.outcomes
+            )
         return self._found.where(), self._session.found_steps()
 
     def _refuse_different(self, found: list[str]) -> None:
         for rank, text in enumerate(found):
             if text != found[0]:
                 raise StorageError(
-                    f"{self._session.file.path}: the ranks' files hold different points of this loop: that of rank 0 of"
-                    f" {len(found)} is {found[0] or 'none'}, that of rank {rank} {text or 'none'}. Some of them were put there"
-                    " from a copy, or an earlier call in this process failed on some ranks only: start the program again, with"
+                    f"the files in {self._session.file.folder} hold different points of this loop: that of rank 0 of"
+                    f" {len(found)}: {found[0] or 'none'}; that of rank {rank}: {text or 'none'}. Some were put there from a"
+                    " copy, or an earlier call in this process failed on some ranks only: start the program again, with"
                     " copies that were made at the same time, or remove the folder to start anew"
                 )
 
@@ -312,7 +316,9 @@ class Points:
             if log.used and self._loop.steps is None and not self._rebuilding.under_way:
                 from checkpointer.mpi4py.agreement import agree_at_end  # the program has loaded mpi4py
 
-                agree_at_end(log, now.position, self._scheme, last=False)  # at the point, no message is on its way
+                agree_at_end(
+                    log, now.position, self._scheme, last=False
+                )  # at the point, no message is on its way
 
         def make() -> tuple[str, list[Array]]:
             arrays: list[Array] = []

@@ -114,7 +114,10 @@ class DurableSession(Session):
             return self._point()
 
     def _verify_found(self) -> None:
-        """Read all that an earlier process has left: of ranks, none is to learn in the middle of a sweep that it is damaged."""
+        """Read all that an earlier process has left.
+
+        On ranks, none is to find damage in the middle of a sweep, when others wait for it.
+        """
         seen = set()
         for state in self._found.values():
             for name, dataset in state.datasets.items():

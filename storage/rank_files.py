@@ -76,6 +76,7 @@ def make_folder(path: str, size: int, *, overwrite: bool = False) -> None:
     Parameters
     ----------
     path : str
+        The path that the user gave.
     size : int
         How many ranks there are.
     overwrite : bool

@@ -69,11 +69,13 @@ class Ranks:
         others = self._others(task, said)
         if others is not None:
             raise others
-        error = self._failed([what[1] for what in said])
-        if error is not None:
+        failed = self._failed([what[1] for what in said])
+        if failed is not None:
             with suppress(CheckpointerError):  # who is gone has heard of it
-                self.gathered("all have heard of the error")  # before one leaves, and lets those know that wait for it
-            raise error from failure
+                self.gathered(
+                    "all have heard of the error"
+                )  # before one leaves, and lets those know that wait for it
+            raise failed from failure
         return [found for _, _, found in said]
 
     def _others(self, task: str, said: list[Any]) -> StorageError | None:

@@ -182,8 +182,8 @@ class RunFile:
         refuse_after_fork(self.path, self._process)
         if self._given_up:
             raise StorageError(
-                f"{self.path} cannot be used any more in this process, since a durable point failed: start the program again,"
-                " and it goes on from the point before"
+                f"{self.path} cannot be used any more in this process, since a durable point failed: start the program"
+                " again, and it goes on from the point before"
             )
         if not self.in_place():
             raise StorageError(
@@ -215,7 +215,7 @@ class RunFile:
         return os.fstat(self._descriptor).st_size > 2 * used + _SPARE
 
     def without_waste(self) -> RunFile:
-        """This file, or a smaller one with the same content if most of it is room that nothing uses."""
+        """The file itself, or a smaller one with the same content if most of it is room that nothing uses."""
         return compacted(self) if self.wasteful() else self
 
     def close(self) -> None:
@@ -304,10 +304,11 @@ def run_file(path: str) -> RunFile:
                 opened = RunFile(path, descriptor)
                 if opened.member is not None:
                     raise StorageError(
-                        f"{path} is the file of rank {opened.member.rank} of {opened.member.size}, and cannot be gone on with"
-                        f" alone: start the program on {opened.member.size} ranks, with the path of the folder"
+                        f"{path} is the file of rank {opened.member.rank} of {opened.member.size}, and cannot be gone on"
+                        f" with alone: start the program on {opened.member.size} ranks, with the path of the folder"
                     )
-            register(opened := opened.without_waste())
+            opened = opened.without_waste()
+            register(opened)
         return opened
 
 

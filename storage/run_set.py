@@ -1,9 +1,9 @@
 """The files of one run on several ranks: opened together, and brought to the same durable point.
 
-A point is made in two phases: the journals of all ranks are whole before the file of any is changed. A kill can so leave some
-files that have been changed by the last point, and others that only hold it in their journals; or journals on some ranks
-only, and then no file has been changed. When the files are opened next, every rank offers what it has (`Offer`), and all
-come to the same decision (`decided`): the last point for which all were ready.
+A point is made in two phases: the journals of all ranks are whole before the file of any is changed. So a kill can leave
+files that have been changed by the last point, beside others that only hold it in their journals; or journals on some
+ranks only, and then no file has been changed. When the files are opened next, every rank offers what it has (`Offer`), and
+all come to the same decision (`decided`): the last point for which all were ready.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def decided(offers: Sequence[Offer], folder: str) -> Decision:
     lost = [rank for rank, offer in enumerate(offers) if offer.state != OPEN]
     if 0 < len(lost) < len(offers):
         raise StorageError(
-            f"{_of_ranks(lost, offers)} {offers[lost[0]].file}, is lost: somebody removed or replaced it, or its disk is gone,"
-            " while a loop used it; run the program again, and keep the files until the result is in"
+            f"{_of_ranks(lost, offers)} {offers[lost[0]].file}, is lost: somebody removed or replaced it, or its disk is"
+            " gone, while a loop used it; run the program again, and keep the files until the result is in"
         )
     kept = [offer for offer in offers if offer.state != NEW]
     if len(kept) < len(offers) and not any(offer.point for offer in kept):
@@ -111,8 +111,8 @@ def _last_common(offers: Sequence[Offer], folder: str) -> int:
         where = ", ".join(f"{offer.file} at {offer.point}" for offer in offers[:8])
         raise StorageError(
             f"the files in {folder} are of different moments of the run (durable points: {where}"
-            f"{', ...' if len(offers) > 8 else ''}): some were put there from a copy. Bring back copies that were made at the"
-            " same time, or remove the folder to start anew"
+            f"{', ...' if len(offers) > 8 else ''}): some were put there from a copy. Bring back copies that were made at"
+            " the same time, or remove the folder to start anew"
         )
     return point
 
@@ -261,7 +261,9 @@ class _Opening:
         empty(self._journal)
         descriptor, self._descriptor = self._descriptor, -1
         with closed_after_errors(self._path, descriptor):
-            self._take(RunFile(self._path, descriptor, Member(set_of_files, self._ranks.rank, self._ranks.size)))
+            self._take(
+                RunFile(self._path, descriptor, Member(set_of_files, self._ranks.rank, self._ranks.size))
+            )
 
     def _take(self, opened: RunFile) -> None:
         self.file = self._read = opened.without_waste()

@@ -1,6 +1,5 @@
 """Storage on ranks: a file for each, points that all make together, and errors that all raise."""
 
-import json
 import os
 import random
 import re
@@ -8,10 +7,10 @@ from contextlib import contextmanager
 
 import h5py
 import numpy as np
+import pytest
 from harness import on_ranks
 from mpi4py import MPI
 
-import checkpointer
 from checkpointer import (
     ArgumentError,
     BackgroundStorage,
@@ -101,10 +100,10 @@ def same(a, b):
     return a[0] == b[0] and np.array_equal(a[1], b[1])
 
 
-def raised(comm, call, kinds=StorageError):
-    """What each rank's call raised; every rank has to raise something."""
+def raised(comm, function, *args, kinds=StorageError):
+    """What each rank's gradient raised; every rank has to raise something."""
     try:
-        call()
+        value_and_grad(function)(*args)
     except kinds as error:
         text = f"{type(error).__name__}: {error}"
     else:
@@ -242,18 +241,16 @@ def case_verify_names_the_bad_file(comm, folder):
             file["loop-1/slot-0/state/u"][2] += 1
         assert_raises(r"rank-1-of-3\.h5 is damaged", lambda: verify(folder / "run.h5"))
         os.unlink(folder / "run.h5/rank-1-of-3.h5")
-        assert_raises(r"the file of rank 1 of 3, .*rank-1-of-3\.h5, is missing", lambda: verify(folder / "run.h5"))
+        assert_raises(
+            r"the file of rank 1 of 3, .*rank-1-of-3\.h5, is missing", lambda: verify(folder / "run.h5")
+        )
         (folder / "empty").mkdir()
         assert_raises("holds no files of ranks", lambda: verify(folder / "empty"))
 
 
 def assert_raises(pattern, call, kind=StorageError):
-    try:
+    with pytest.raises(kind, match=pattern):
         call()
-    except kind as error:
-        assert re.search(pattern, str(error)), str(error)
-    else:
-        raise AssertionError(f"nothing was raised that says {pattern}")
 
 
 @on_ranks(3)
@@ -264,18 +261,15 @@ def case_another_number_of_ranks_is_refused_on_all(comm, folder):
         value_and_grad(alone)(u, Revolve(3), HDF5Storage(folder / name, resume=resume))
         run_files.close_all()
         comm.Barrier()
-        texts = raised(
-            comm,
-            lambda: value_and_grad(alone)(u, Revolve(3), HDF5Storage(folder / name, resume=resume, comm=two)),
-        )
+        texts = raised(comm, alone, u, Revolve(3), HDF5Storage(folder / name, resume=resume, comm=two))
         for text, size in zip(texts, (2, 2, 1), strict=True):
             assert f"files of a program on 3 ranks, and this one runs on {size}" in text, text
     value_and_grad(alone)(u, Revolve(3), HDF5Storage(folder / f"{comm.rank}.h5", comm=MPI.COMM_SELF))
     assert (folder / f"{comm.rank}.h5").is_file()
-    texts = raised(
-        comm, lambda: value_and_grad(alone)(u, Revolve(3), HDF5Storage(folder / "0.h5", resume=True))
+    texts = raised(comm, alone, u, Revolve(3), HDF5Storage(folder / "0.h5", resume=True))
+    assert all(
+        "0.h5 is a file, as a program on one rank makes it, and this one runs on 3" in text for text in texts
     )
-    assert all("0.h5 is a file, as a program on one rank makes it, and this one runs on 3" in text for text in texts)
     two.Free()
 
 
@@ -292,7 +286,9 @@ def case_groups_of_ranks(comm, folder):
             value_and_grad(alone)(u, Revolve(3))
         elif running:
             with dying(half, 6, ["half", "applied"]):
-                assert_raises("", lambda: value_and_grad(halo)(u, Revolve(3), storage, half), (Killed, RankError))
+                assert_raises(
+                    "", lambda: value_and_grad(halo)(u, Revolve(3), storage, half), (Killed, RankError)
+                )
             run_files.close_all()
         else:
             assert same(value_and_grad(halo)(u, Revolve(3), storage, half), expected)
@@ -352,7 +348,7 @@ def case_what_is_wrong_with_one_file_is_said_on_all_ranks(comm, folder):
             do()
         comm.Barrier()
         calls = len(steps)
-        for text in raised(comm, lambda: value_and_grad(halo)(u, Revolve(3), storage)):
+        for text in raised(comm, halo, u, Revolve(3), storage):
             for word in words:
                 assert re.search(word, text), (word, text)
         assert len(steps) == calls, "a step was run"
@@ -374,7 +370,9 @@ def case_what_is_wrong_with_one_file_is_said_on_all_ranks(comm, folder):
         missing = r"the file of rank 1 of 3, .*rank-1-of-3\.h5, is missing or empty on \S+, .* durable point 9\. Bring"
         expect(missing, do=lambda: file.unlink())
         expect(missing, do=lambda: file.write_bytes(b""))
-        expect("on rank 1 of 3: .*rank-1-of-3.h5 exists, and is not", do=lambda: file.write_bytes(b"Dear diary"))
+        expect(
+            "on rank 1 of 3: .*rank-1-of-3.h5 exists, and is not", do=lambda: file.write_bytes(b"Dear diary")
+        )
         expect("on rank 1 of 3: .*rank-1-of-3.h5 is damaged", do=lambda: os.truncate(file, 5000))
 
         def damage_a_snapshot():
@@ -384,7 +382,10 @@ def case_what_is_wrong_with_one_file_is_said_on_all_ranks(comm, folder):
                 opened[f"loop-1/{state}/state/u"][3] += 1
 
         expect(r"on rank 1 of 3: .*rank-1-of-3\.h5 is damaged \(.*the snapshot of step", do=damage_a_snapshot)
-        expect("on rank 1 of 3: .*rank-1-of-3.h5 is the file of rank 2 of 3", do=lambda: file.write_bytes(contents[names[2]]))
+        expect(
+            "on rank 1 of 3: .*rank-1-of-3.h5 is the file of rank 2 of 3",
+            do=lambda: file.write_bytes(contents[names[2]]),
+        )
         expect(
             r"are of different runs: the file of rank 1 of 3, \(.*rank-1-of-3\.h5\) is not of the run",
             do=lambda: file.write_bytes(contents["other"]),
@@ -408,7 +409,7 @@ def case_files_of_different_moments(comm, folder):
         (folder / "run.h5/rank-2-of-3.h5-journal").unlink()
         file.write_bytes(copy)
     comm.Barrier()
-    for text in raised(comm, lambda: value_and_grad(halo)(given(comm), Revolve(3), storage)):
+    for text in raised(comm, halo, given(comm), Revolve(3), storage):
         assert "are of different moments of the run" in text
         assert "rank-2-of-3.h5 at 4" in text
 
@@ -417,8 +418,10 @@ def case_files_of_different_moments(comm, folder):
 def case_what_differs_on_one_rank_is_said_on_both(comm, folder):
     storage = begun(comm, folder / "run.h5", "alone")
     u = given(comm) + (comm.rank == 1)
-    for text in raised(comm, lambda: value_and_grad(alone)(u, Revolve(3), storage)):
-        assert re.search(r"^StorageError: on rank 1 of 2: .*rank-1-of-2\.h5 belongs to another run: u is not", text), text
+    for text in raised(comm, alone, u, Revolve(3), storage):
+        assert re.search(
+            r"^StorageError: on rank 1 of 2: .*rank-1-of-2\.h5 belongs to another run: u is not", text
+        ), text
 
 
 @on_ranks(2)
@@ -436,7 +439,7 @@ def case_ranks_that_do_not_do_the_same(comm, folder):
 
     for number, function in enumerate((steps_differ, constant_on_one)):
         storage = HDF5Storage(folder / f"{number}.h5", resume=True, every=0)
-        for text in raised(comm, lambda: value_and_grad(function)(given(comm), storage), CheckpointerError):
+        for text in raised(comm, function, given(comm), storage, kinds=CheckpointerError):
             assert "the ranks do not do the same: rank " in text, text
 
 
@@ -456,11 +459,13 @@ def case_a_full_disk_of_one_rank(comm, folder):
 
     journal._write_journal = full
     try:
-        texts = raised(comm, lambda: value_and_grad(halo)(u, Revolve(3), storage))
+        texts = raised(comm, halo, u, Revolve(3), storage)
     finally:
         journal._write_journal = real
     for text in texts:
-        assert re.search(r"on rank 1 of 3: cannot make a durable point.* in .*rank-1-of-3\.h5: No space left", text), text
+        assert re.search(
+            r"on rank 1 of 3: cannot make a durable point.* in .*rank-1-of-3\.h5: No space left", text
+        ), text
     found = value_and_grad(halo)(u, Revolve(3), storage)
     assert same(found, expected)
     run_files.close_all()
@@ -484,7 +489,7 @@ def case_after_a_failed_point_the_process_is_not_trusted(comm, folder):
         assert_raises("No space left", lambda: value_and_grad(alone)(given(comm), Revolve(3), storage))
     finally:
         journal._write_journal = real
-    for text in raised(comm, lambda: value_and_grad(alone)(given(comm), Revolve(3), storage)):
+    for text in raised(comm, alone, given(comm), Revolve(3), storage):
         assert "start the program again" in text
 
 

@@ -26,7 +26,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "mpi"))
 import harness
 
 CHILD = Path(__file__).with_name("child_on_ranks.py")
-SCHEMES = ("Revolve(1)", "Revolve(5)", "Multistage(2, 4)", "DiskRevolve(3)", "Mixed(4)", "StoreAll()", "Online(4)")
+SCHEMES = (
+    "Revolve(1)",
+    "Revolve(5)",
+    "Multistage(2, 4)",
+    "DiskRevolve(3)",
+    "Mixed(4)",
+    "StoreAll()",
+    "Online(4)",
+)
 
 
 def arguments(rng):
@@ -46,10 +54,8 @@ class Started:
         for file in [*folder.glob("begins-*"), *folder.glob("pid-*"), *folder.glob("log-*")]:
             file.unlink()
         command = [*harness.mpiexec(), "-n", str(ranks), sys.executable, str(CHILD), str(folder), *chosen]
-        self.output = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(
-            command, stdout=self.output, stderr=self.output, env=harness.environment()
-        )
+        with open(folder / "output", "w") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, env=harness.environment())
 
     def until_it_begins(self):
         while not all((self.folder / f"begins-{rank}").exists() for rank in range(self.ranks)):
@@ -69,9 +75,7 @@ class Started:
         for rank in range(self.ranks):
             with suppress(FileNotFoundError):
                 _wait_for_end(int((self.folder / f"pid-{rank}").read_text()))
-        self.output.seek(0)
-        said = self.output.read()
-        self.output.close()
+        said = (self.folder / "output").read_text()
         logs = [path.read_text() for path in sorted(self.folder.glob("log-*"))]
         return self.process.returncode, said, logs
 

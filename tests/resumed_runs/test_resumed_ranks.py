@@ -15,7 +15,20 @@ spec.loader.exec_module(runs)
     ("seed", "chosen"),
     [
         ("a", (2, ["--loop=halo", "--scheme=Revolve(5)", "--n=20000", "--steps=60", "--every=0.02"])),
-        ("b", (3, ["--loop=alone", "--scheme=Multistage(2, 4)", "--n=200", "--steps=30", "--every=0", "--tiers"])),
+        (
+            "b",
+            (
+                3,
+                [
+                    "--loop=alone",
+                    "--scheme=Multistage(2, 4)",
+                    "--n=200",
+                    "--steps=30",
+                    "--every=0",
+                    "--tiers",
+                ],
+            ),
+        ),
     ],
 )
 def test_killed_and_resumed(seed, chosen):
