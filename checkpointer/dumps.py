@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from checkpointer import ranks
 from checkpointer.active import active
 from checkpointer.errors import ArgumentError, StorageError
 from checkpointer.memory import Array
@@ -28,6 +29,8 @@ from checkpointer.schemes import Scheme
 from checkpointer.signals import EXHAUSTED
 from checkpointer.state import Key, State, Survey
 from checkpointer.storage import Dump, DumpFile, stored_type
+from checkpointer.storage.hdf5_files import failed
+from checkpointer.storage.rank_files import make_folder, rank_file, refuse_folder
 from checkpointer.stretch import Adjoint, Group
 from checkpointer.taped import Taped
 from checkpointer.version import VERSION
@@ -328,7 +331,7 @@ class Dumper:
         template = os.path.abspath(dump.path)
         with _lock:
             run = _runs.get(template, 0) + 1
-            path = os.path.abspath(dump.path_of(run))
+            path = self._of_this_rank(os.path.abspath(dump.path_of(run)))
             other = _latest.get(path)
             if other is not None and other._tape is not None and other._tape is self._tape:
                 raise StorageError(
@@ -346,8 +349,20 @@ class Dumper:
             _latest[path] = self
         return file
 
+    def _of_this_rank(self, path: str) -> str:
+        """The file of this rank, if the program runs on several, in a folder that is there then."""
+        if ranks.size() == 1:
+            refuse_folder(path)
+            return path
+        try:
+            make_folder(path, ranks.size(), overwrite=self._dump.overwrite)
+        except OSError as error:
+            raise failed(f"make the folder {path}", 0, os.path.dirname(path), error) from error
+        return rank_file(path, ranks.rank(), ranks.size())
+
     def _attributes(self, run: int) -> dict[str, Any]:
-        return {
+        among_others = {"rank": ranks.rank(), "ranks": ranks.size()} if ranks.size() > 1 else {}
+        return among_others | {
             "title": f"States and adjoints of the loop at {self._where}",
             "source": f"checkpointer {VERSION}, NumPy {np.__version__}, Python {platform.python_version()}",
             "loop": self._where,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from checkpointer.available import available_memory
 from checkpointer.errors import StorageError
 from checkpointer.schemes.sizes import show_size
+from checkpointer.storage_ranks import on_this_rank
 
 if TYPE_CHECKING:
     from checkpointer.loop import Loop
@@ -25,7 +26,7 @@ def explained(loop: Loop, verb: str, step: int | None) -> Iterator[None]:
     except MemoryError as error:
         raise _out_of_memory(loop, verb, step, error) from error
     except StorageError as error:
-        error.adding(f"It came {_when(loop, verb, step)}")
+        error.adding(f"It came{on_this_rank()} {_when(loop, verb, step)}")
         raise
 
 
@@ -40,9 +41,9 @@ def _out_of_memory(loop: Loop, verb: str, step: int | None, error: MemoryError) 
         roots = loop.state.survey().roots.values()
         size = f"a snapshot of {show_size(sum(root.nbytes for root in roots))}"
     return StorageError(
-        f"not enough memory {_when(loop, verb, step)}: {size}, beside {len(loop.session)} that stand ({_free(error)}). Give"
-        " the scheme fewer snapshots, or keep them on a disk with storage=HDF5Storage(); the command checkpointer plan shows"
-        " what each scheme takes"
+        f"not enough memory{on_this_rank()} {_when(loop, verb, step)}: {size}, beside {len(loop.session)} that stand"
+        f" ({_free(error)}). Give the scheme fewer snapshots, or keep them on a disk with storage=HDF5Storage(); the command"
+        " checkpointer plan shows what each scheme takes"
     )
 
 

@@ -507,7 +507,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     for memory in wrapper.memories.values():
         memory.written = 0, memory.root.nbytes  # wherever the loop may write
     if loaded():
-        loop.log = LoopLog(loop.work.place, durable=loop.points is not None)
+        loop.log = LoopLog(loop.work.place)
     varies = any(is_varied(leaf.value) for leaf in around.leaves)
     if not varies and not may_communicate(around, loop.state.functions()):
         report_undifferentiated(loop)
@@ -536,14 +536,14 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
                 loop.points.begin()
             forward(loop)
         loop.finish()
-        if loop.points is not None:
-            loop.points.finished()
-        report_choice(loop)
         if loop.log is not None and loop.log.used:
             from checkpointer.mpi4py.agreement import agree_at_end  # the program has loaded mpi4py
 
             steps = loop.steps or 0
             agree_at_end(loop.log, steps, loop.work.scheme, last=loop.signal is EXHAUSTED)
+        if loop.points is not None:
+            loop.points.finished()
+        report_choice(loop)
     except BaseException as error:
         tape.swallowed = tape.swallowed or failed_inside(error)
         close_after_error(loop.session)
@@ -630,6 +630,8 @@ def _undifferentiated(loop: Loop, tape: Tape, around: Survey, wrapper: Wrapper) 
     """Nothing that is differentiated goes into the loop: run it as it stands, and note what it overwrote."""
     before = {key: root.copy() for key, root in around.roots.items()}
     around.replace(plain)
+    if loop.points is not None:
+        loop.points.nothing_to_do()
     loop.session.close()
     if loop.dumper is not None:
         loop.dumper.without_adjoint()

@@ -35,6 +35,8 @@ class Progress:
         The adjoint before the step that was reversed last, as `checkpointer.adjoint_text` writes it.
     names : list
         The names of the variables that the adjoint's entries belong to, in their order.
+    outcomes : dict
+        What came out of operations between ranks that might come out otherwise, as in `checkpointer.traffic.LoopLog`.
     """
 
     sweep: str = FORWARD
@@ -48,6 +50,7 @@ class Progress:
     seed: str = ""
     adjoint: str = ""
     names: list[str] = field(default_factory=list)
+    outcomes: dict[str, list[Any]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         if self.sweep == DONE:
@@ -55,6 +58,15 @@ class Progress:
         return f"{self.sweep} sweep, before step {self.position}" + (
             f" of {self.steps}" if self.steps else ""
         )
+
+    def where(self) -> str:
+        """The place in the schedule's actions: what is the same on all ranks that run a loop together."""
+        ended = (
+            f", of {self.steps} steps{f', {self.signal}' * bool(self.signal)}"
+            if self.steps is not None
+            else ""
+        )
+        return f"{self.sweep} sweep, after {self.actions} actions, before step {self.position}{ended}"
 
     def text(self) -> str:
         """As JSON."""

@@ -8,15 +8,17 @@ the loop, which the code after it goes on from.
 
 A loop makes a point when `DurableSession.every` seconds have passed since the last one, between two steps or two actions;
 and always at the end of each sweep.
+
+On several ranks each has a file, and all make their points together: at the same place of the same actions
+(`checkpointer.point_clock`), all or none (`checkpointer.storage.run_set`). What one rank refuses, all refuse.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from itertools import chain
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from checkpointer import adjoint_text
@@ -25,6 +27,7 @@ from checkpointer.encoding import NotDescribedError
 from checkpointer.errors import ReplayError, StorageError
 from checkpointer.identity import difference, digest_of, identity
 from checkpointer.memory import Array
+from checkpointer.point_clock import PointClock
 from checkpointer.progress import DONE, FORWARD, REVERSE, Progress
 from checkpointer.rebuilding import Rebuilding
 from checkpointer.schemes import Action, Advance, Discard, Record, Restore, Reverse
@@ -41,8 +44,6 @@ _log = logging.getLogger("checkpointer")
 
 ENTRY, MIDWAY, FINAL = -2, -3, -4
 """Keys of snapshots that no schedule has: at the entry, at a point between two snapshots of the schedule, at the end."""
-_SHARE = 20
-"""Points are at least so many times further apart than one takes to make."""
 _SIGNALS = {"break": BREAK, "exhausted": EXHAUSTED, "": None}
 
 
@@ -68,8 +69,8 @@ class Points:
         self._resumed: Adjoint | None = None
         self._before: Snapshot | None = None
         self._rebuilding = Rebuilding(loop, session)
-        self._clock = perf_counter()
-        self._pause = session.every
+        self._ranks = session.ranks
+        self._clock = PointClock(session.every, session.ranks)
 
     # --- where the loop begins -----------------------------------------------------------------------------------
 
@@ -81,6 +82,17 @@ class Points:
         StorageError
             If the file belongs to another run, or the state cannot be described to another process.
         """
+        found = self._ranks.together(f"begin the loop at {self._loop.work.place}", self._look)
+        self._ranks.together(
+            "compare the points of all ranks", lambda: self._refuse_different([text for text, _ in found])
+        )
+        if self._found is not None:
+            self._session.use_only(set.intersection(*(set(steps) for _, steps in found)))
+            self._session.adopt(ENTRY, 0)
+            _log.info("%s: goes on from %s, %s", self._loop.work.place, self._session.file.path, self._found)
+
+    def _look(self) -> tuple[str, list[int]]:
+        """Begin on this rank: how far it has come, and the steps of which it has snapshots."""
         loop, file = self._loop, self._session.file
         snapshot = capture(loop.state, loop.known, step=0, live=True)
         self._entry = Entry(snapshot)
@@ -96,7 +108,7 @@ class Points:
         point = self._session.begin(me, lambda text: ReadFrame(text, self._entry))
         if point is None:
             self._session.save(ENTRY, snapshot)
-            return
+            return "", []
         self._found, self._now = Progress.read(point.text), Progress.read(point.text)
         if loop.audited:
             raise StorageError(
@@ -109,8 +121,25 @@ class Points:
             )
         if self._found.sweep == DONE:
             self._before = capture(loop.state, loop.known, step=0)
-        self._session.adopt(ENTRY, 0)
-        _log.info("%s: goes on from %s, %s", loop.work.place, file.path, self._found)
+        if loop.log is not None:
+            loop.log.go_on(
+                self._found.position if self._found.steps is None else self._found.steps, self._found.outcomes
+            )
+        return self._found.where(), self._session.found_steps()
+
+    def _refuse_different(self, found: list[str]) -> None:
+        for rank, text in enumerate(found):
+            if text != found[0]:
+                raise StorageError(
+                    f"the files in {self._session.file.folder} hold different points of this loop: that of rank 0 of"
+                    f" {len(found)}: {found[0] or 'none'}; that of rank {rank}: {text or 'none'}. Some were put there from a"
+                    " copy, or an earlier call in this process failed on some ranks only: start the program again, with"
+                    " copies that were made at the same time, or remove the folder to start anew"
+                )
+
+    def nothing_to_do(self) -> None:
+        """Nothing that is differentiated goes into the loop, so that it makes no points: this must hold on all ranks."""
+        self._ranks.together(f"run the loop at {self._loop.work.place} without derivatives", lambda: None)
 
     def describe(self, snapshot: Snapshot) -> None:
         """Give a snapshot the description by which another process can make it again."""
@@ -180,13 +209,18 @@ class Points:
         now.sweep, now.actions = REVERSE, 0
         now.steps, now.recorded = loop.steps, loop.recorded
         now.position = loop.steps - loop.recorded
-        self._keep(FINAL, loop.steps)
-        self._make()
+        steps = loop.steps
+        self._make(lambda: self._keep(FINAL, steps))
 
     # --- the reverse sweep ---------------------------------------------------------------------------------------
 
     def seeded(self, adjoint: Adjoint) -> None:
         """The reverse sweep begins, from this adjoint of the state after the loop."""
+        place = self._loop.work.place
+        self._ranks.together(f"reverse the loop at {place}", lambda: self._check_seed(adjoint))
+        self._clock.look_again()
+
+    def _check_seed(self, adjoint: Adjoint) -> None:
         seed = digest_of(*adjoint_text.to_text(adjoint, self._entry))
         if self._now.seed not in ("", seed):
             raise StorageError(
@@ -251,10 +285,10 @@ class Points:
 
     def at_step(self, number: int) -> None:
         """The state is the one before this step, in the middle of an `Advance`."""
-        if self._due:
+        if self._clock.due(lambda: f"{self._now.where()}, at step {number}"):
             if not self._rebuilding.under_way:
                 self._now.position = number
-            self._make(at=number)
+            self._make(lambda: self._keep_midway(number))
 
     def _done(self, action: Action) -> None:
         """An action was executed."""
@@ -269,28 +303,39 @@ class Points:
                 now.position = step + 1
             case Reverse(step):
                 now.position, lost = step, True
-        if self._due:
-            self._make(at=None if lost else now.position)
+        if self._clock.due(now.where):
+            self._make(lambda: None if lost else self._keep_midway(now.position))
 
-    @property
-    def _due(self) -> bool:
-        return perf_counter() - self._clock >= self._pause
-
-    def _make(self, at: int | None = None) -> None:
-        """Make a durable point; the state is the one before step ``at``."""
-        start, now, session = perf_counter(), self._now, self._session
-        if at is not None and not session.has(at):
-            self._forget_midway()
-            self._keep(MIDWAY, at)
+    def _make(self, save: Callable[[], None] = lambda: None) -> None:
+        """Make a durable point; ``save`` stores what of the state is to be in it."""
+        now, session = self._now, self._session
         measured = self._loop.schedule.measurement
-        arrays: list[Array] = []
         now.measured = None if measured is None else asdict(measured)
-        if self._adjoint is not None:
-            now.adjoint, arrays = adjoint_text.to_text(self._adjoint, self._entry)
-        session.commit(now.text(), arrays)
+        if (log := self._loop.log) is not None:
+            now.outcomes = log.outcomes()
+            if log.used and self._loop.steps is None and not self._rebuilding.under_way:
+                from checkpointer.mpi4py.agreement import agree_at_end  # the program has loaded mpi4py
+
+                agree_at_end(
+                    log, now.position, self._scheme, last=False
+                )  # at the point, no message is on its way
+
+        def make() -> tuple[str, list[Array]]:
+            arrays: list[Array] = []
+            save()
+            if self._adjoint is not None:
+                now.adjoint, arrays = adjoint_text.to_text(self._adjoint, self._entry)
+            return now.text(), arrays
+
+        with self._clock.making():
+            session.commit(f"loop at {self._loop.work.place}, {now.where()}", make)
         _log.debug("%s: a durable point in %s, %s", self._loop.work.place, session.file.path, now)
-        self._clock = perf_counter()
-        self._pause = max(session.every, _SHARE * (self._clock - start)) if session.every else 0.0
+
+    def _keep_midway(self, step: int) -> None:
+        """Store the state, which is the one before this step, unless it is there."""
+        if not self._session.has(step):
+            self._forget_midway()
+            self._keep(MIDWAY, step)
 
     def _keep(self, key: int, step: int) -> None:
         snapshot = capture(self._loop.state, self._loop.known, step=step, live=True)

@@ -20,6 +20,7 @@ from checkpointer.sessions import opened
 from checkpointer.signals import BREAK, CONTINUE, EXHAUSTED, Ended, Return
 from checkpointer.state import State
 from checkpointer.storage import Dump, MemoryStorage, Storage
+from checkpointer.storage_ranks import ranks_of
 from checkpointer.tape import active
 from checkpointer.tracebacks import trim
 from checkpointer.work import Work
@@ -155,6 +156,7 @@ def _differentiated(
         raise noted(error) from None
     assert active.tape is not None
     try:
+        storage = storage.on_ranks(ranks_of)
         session = opened(storage.inner_session() if active.tape.of_step else storage.session())
     except CheckpointerError as error:
         noted(error)

@@ -36,8 +36,6 @@ class LoopLog:
     ----------
     name : str
         The loop, as messages call it: the same on all ranks.
-    durable : bool
-        Whether another process may go on with the loop, which knows nothing of the outcomes.
     recorded : int
         How many steps have run for the first time.
     cells : dict
@@ -49,9 +47,8 @@ class LoopLog:
         By communicator: how many collective operations.
     """
 
-    def __init__(self, name: str, *, durable: bool = False) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.durable = durable
         self.recorded = 0
         self.cells: dict[int, list[list[Any]]] = {}
         self.sent: dict[tuple[Any, int], list[int]] = {}
@@ -62,6 +59,15 @@ class LoopLog:
     def used(self) -> bool:
         """Whether the loop communicated."""
         return bool(self.sent or self.received or self.collective)
+
+    def outcomes(self) -> dict[str, list[Any]]:
+        """What came out of such operations, for a text that another process goes on from: numbers, and lists of them."""
+        return {str(step): [cell[0] for cell in cells] for step, cells in self.cells.items()}
+
+    def go_on(self, steps: int, outcomes: dict[str, list[Any]]) -> None:
+        """An earlier process has run so many steps, and this came out of such operations in them."""
+        self.recorded = steps
+        self.cells = {int(step): [[value] for value in values] for step, values in outcomes.items()}
 
 
 @dataclass
@@ -93,6 +99,8 @@ class Traffic:
     ----------
     communicators : dict
         The private duplicates of those that it used, by their key (`checkpointer.mpi4py.private`).
+    awaited : dict
+        Those whose ranks it waits for on behalf of a storage, by their handle.
     orphans : list
         Communicators that the program has freed: the way back needs them.
     frames : list of Frame
@@ -112,6 +120,7 @@ class Traffic:
 
     def __init__(self) -> None:
         self.communicators: dict[int, Any] = {}
+        self.awaited: dict[int, Any] = {}
         self.orphans: list[Any] = []
         self.buffered: list[Any] = []
         self.frames: list[Frame] = []
@@ -170,14 +179,6 @@ class Traffic:
                     found = cells[frame.taken]
                 frame.taken += 1
                 break
-            if frame.log.durable:
-                raise refuse(
-                    "CKP229",
-                    "a step of a loop that can be resumed depends on which message comes first, or on how soon one comes:"
-                    " another process could not do the same again",
-                    "name source and tag of the message, and wait for requests instead of testing them; or leave"
-                    " resume=True away",
-                )
             fresh.append(frame)
         known = found is not None
         cell = [None] if found is None else found

@@ -17,6 +17,7 @@ from checkpointer.errors import ArgumentError, StorageError
 from checkpointer.storage.base import Session, Storage
 from checkpointer.storage.buffers import Desk, Outgoing
 from checkpointer.storage.portable import Frame, Portable
+from checkpointer.storage.ranks import RanksOf
 from checkpointer.storage.tiered import TieredStorage
 
 
@@ -76,6 +77,9 @@ class BackgroundStorage(Storage):
             If the other storage has no room for one.
         """
         return BackgroundSession(self.storage.session(), self.buffers)
+
+    def on_ranks(self, ranks_of: RanksOf) -> Storage:
+        return BackgroundStorage(self.storage.on_ranks(ranks_of), self.buffers)
 
 
 def _positive(value: Any) -> int:

@@ -12,6 +12,7 @@ from checkpointer.errors import StorageError
 
 if TYPE_CHECKING:
     from checkpointer.storage.durable import DurableSession
+    from checkpointer.storage.ranks import RanksOf
 
 
 class Session(ABC):
@@ -199,3 +200,18 @@ class Storage(ABC):
     def inner_session(self) -> Session:
         """A session for a loop that runs in a step of another loop, and is gone when that step is done."""
         return self.session()
+
+    def on_ranks(self, ranks_of: RanksOf) -> Storage:
+        """What this storage is to one of the ranks of a program, such that they do not get in each other's way.
+
+        Parameters
+        ----------
+        ranks_of : function
+            Of a communicator, or None for all ranks of the program: its `Ranks`.
+
+        Raises
+        ------
+        StorageError
+            If there is something amiss with the communicator.
+        """
+        return self

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,8 @@ class DurableSession(Session):
     Attributes
     ----------
     file : RunFile
+    ranks : Ranks
+        Those that make their points together with this process; they have to call `commit` together.
     every : float
         Seconds from one durable point to the next.
     complete : bool
@@ -58,6 +60,7 @@ class DurableSession(Session):
     def __init__(self, file: RunFile, compression: Any, every: float) -> None:
         super().__init__()
         self.file = file
+        self.ranks = file.ranks
         self.every = every
         self._compression = compression
         self._group: Any = None
@@ -104,9 +107,36 @@ class DurableSession(Session):
                 return None
             for group in sorted(states, key=_serial):
                 if "contents" in group:  # otherwise it was being written when another loop made a point
-                    state = _State.read(group, self.file.descriptor, read_frame)
+                    state = _State.read(self.file, group, read_frame)
                     self._found[state.step] = state
+            if self.ranks.size > 1:
+                self._verify_found()
             return self._point()
+
+    def _verify_found(self) -> None:
+        """Read all that an earlier process has left.
+
+        On ranks, none is to find damage in the middle of a sweep, when others wait for it.
+        """
+        seen = set()
+        for state in self._found.values():
+            for name, dataset in state.datasets.items():
+                place = state.group[name].id.get_offset(), dataset.described
+                if place[0] is None or place not in seen:
+                    seen.add(place)
+                    try:
+                        dataset.loaded()
+                    except DamageError as error:
+                        raise DamageError(f"{name} in the snapshot of step {state.step}: {error}") from None
+
+    def found_steps(self) -> list[int]:
+        """The steps of which there are snapshots of an earlier process."""
+        return sorted(self._found)
+
+    def use_only(self, steps: Collection[int]) -> None:
+        """Let only these of the snapshots of an earlier process be used: those that all ranks have."""
+        for step in self._found.keys() - steps:
+            self._garbage.append(self._found.pop(step))
 
     def has(self, step: int) -> bool:
         """Whether there is a snapshot of the state before a step."""
@@ -136,28 +166,40 @@ class DurableSession(Session):
 
     # --- what this process leaves --------------------------------------------------------------------------------
 
-    def commit(self, text: str, arrays: list[NDArray[Any]]) -> None:
-        """Make a durable point of all that stands now.
+    def commit(self, where: str, make: Callable[[], tuple[str, list[NDArray[Any]]]]) -> None:
+        """Make a durable point of all that stands now. On ranks all do, and all have to be ready before one goes on.
 
         Parameters
         ----------
-        text, arrays
-            How far the loop has come; a later `begin` returns them.
+        where : str
+            What a message says of it, the same on all ranks.
+        make : function
+            Saves what is still to be saved, and returns a text and arrays that tell how far the loop has come; a later
+            `begin` returns them.
 
         Raises
         ------
         StorageError
-            If the disk is full or fails; then the last point is in force.
+            If the disk is full or fails, on this rank or on another; then the last point is in force.
         """
-        self.file.check()
-        with self.file.errors("make a durable point", sum(array.nbytes for array in arrays)):
-            self._write_point(text, arrays)
-            for state in self._garbage:
-                state.remove(self._group)
-            self._garbage.clear()
-            self.file.commit()
-        for state in self._states.values():
-            state.committed = True
+
+        def prepare() -> None:
+            text, arrays = make()
+            self.file.check()
+            with self.file.errors("make a durable point", sum(array.nbytes for array in arrays)):
+                self._write_point(text, arrays)
+                for state in self._garbage:
+                    state.remove(self._group)
+                self._garbage.clear()
+                self.file.prepare()
+
+        try:
+            self.ranks.together(f"make a durable point of the {where}", prepare)
+        except BaseException:
+            self.file.give_up()
+            raise
+        with self.file.errors("make a durable point", 0):
+            self.file.apply()
 
     def finish(self) -> None:
         """The loop is done, and its last point made: no other loop may go on with what it has left."""
@@ -200,7 +242,7 @@ class DurableSession(Session):
             step = -1 if snapshot.step is None else snapshot.step
             group = self._group.create_group(f"state-{self._serial}")
             group.attrs.update(step=np.int64(step), written=now())
-            state = _State(group, step, snapshot.emptied(), group.create_group("state"))
+            state = _State(self.file, group, step, snapshot.emptied(), group.create_group("state"))
             for name, content in contents.items():
                 state.add(
                     name, self._unchanged(state, name, content) or self._write(state.group, name, content)
@@ -281,25 +323,30 @@ class _State:
         By their names there.
     order : list of str
         Their names in the order of the snapshot's arrays.
-    committed : bool
-        Whether it is part of a committed state of the file.
     """
 
-    def __init__(self, outer: Any, step: int, frame: Frame, group: Any) -> None:
+    def __init__(self, file: RunFile, outer: Any, step: int, frame: Frame, group: Any) -> None:
+        self._file = file
+        self._since = file.commits
         self.step = step
         self.frame = frame
         self.group = group
         self.datasets: dict[str, Dataset] = {}
         self.order: list[str] = []
-        self.committed = False
         self._name = outer.name.rpartition("/")[2]
 
+    @property
+    def committed(self) -> bool:
+        """Whether it is part of a committed state of the file, so that its place must not be used again before the next."""
+        return self._file.commits > self._since
+
     @staticmethod
-    def read(outer: Any, descriptor: int, read_frame: ReadFrame) -> _State:
+    def read(file: RunFile, outer: Any, read_frame: ReadFrame) -> _State:
         """The snapshot that an earlier process has written."""
+        descriptor = file.descriptor
         about = json.loads(read_text(outer, "contents", descriptor))
-        state = _State(outer, about["step"], read_frame(about["frame"]), outer["state"])
-        state.committed = True
+        state = _State(file, outer, about["step"], read_frame(about["frame"]), outer["state"])
+        state._since = -1
         state.order = [name for name, _ in about["arrays"]]
         described = dict(about["arrays"])
         for name in state.group:

@@ -14,7 +14,7 @@ import logging
 import os
 import weakref
 from collections.abc import Container
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from checkpointer.storage.hdf5_integrity import damage
 from checkpointer.storage.hdf5_pieces import Pieces
 from checkpointer.storage.hdf5_slots import Slot, now
 from checkpointer.storage.portable import Content, Portable
+from checkpointer.storage.ranks import RanksOf
 
 __all__ = ["HDF5Session", "HDF5Storage", "named", "now"]
 
@@ -47,8 +48,9 @@ class HDF5Storage(Storage):
     ----------
     path : str or path, optional
         A file that is kept after the run, to look into. It must not exist, unless an earlier loop of the same process made
-        it; all loops of a process that have this path share the file. Every process needs a path of its own. Without
-        a path, each run of a loop has a temporary file, which is gone at the end, whatever happens.
+        it; all loops of a process that have this path share the file. Every process needs a path of its own, but the ranks
+        of an MPI program have one together: it is the name of a folder then, with a file for each. Without a path, each run
+        of a loop has a temporary file, which is gone at the end, whatever happens.
     folder : str or path, optional
         Where the temporary file is made, instead of the system's usual place.
     compression : "gzip", "lzf", "zstd", "blosc" or Lossy, optional
@@ -61,6 +63,9 @@ class HDF5Storage(Storage):
     every : float, optional
         With ``resume``: seconds of work that a loop may lose, that is, how long it goes on before it makes the next durable
         point. Points come less often where making one takes more than a twentieth of this time.
+    comm : mpi4py communicator, optional
+        The ranks that run the loop, if they are not all of the program: ``MPI.COMM_SELF`` on one rank alone. Each
+        communicator needs a path of its own.
 
     Raises
     ------
@@ -77,6 +82,7 @@ class HDF5Storage(Storage):
     compression: Compression = None
     resume: bool = False
     every: float = 10.0
+    comm: Any = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("path", "folder"):
@@ -94,6 +100,7 @@ class HDF5Storage(Storage):
             raise ArgumentError(
                 f"HDF5Storage: every must be a number of seconds, 0 or more, but is {every!r}"
             )
+        _check_comm(self.comm, self.path)
         checked(self.compression)
         if self.resume and isinstance(self.compression, Lossy):
             raise ArgumentError(
@@ -126,12 +133,22 @@ class HDF5Storage(Storage):
         """A session for a loop in a step of another loop. With ``resume`` it has a temporary file: it goes with the step."""
         return HDF5Session(temporary_file(None), self.compression) if self.resume else self.session()
 
+    def on_ranks(self, ranks_of: RanksOf) -> Storage:
+        ranks = ranks_of(self.comm) if self.path is not None else None
+        if ranks is None or ranks.size == 1:
+            return self
+        from checkpointer.storage.hdf5_ranks import HDF5OnRanks
+
+        return HDF5OnRanks(self, ranks)
+
     def __repr__(self) -> str:
         path = [] if self.path is None else [repr(self.path)]
         named = ("folder", "compression", "resume")
         rest = [f"{key}={value!r}" for key in named if (value := getattr(self, key))]
         if self.every != HDF5Storage.every:
             rest.append(f"every={self.every!r}")
+        if self.comm is not None:
+            rest.append("comm=...")
         return f"HDF5Storage({', '.join(path + rest)})"
 
 
@@ -142,6 +159,30 @@ def _checked_path(name: str, value: object) -> str | None:
     if not isinstance(text, str) or not text:
         raise ArgumentError(f"HDF5Storage: {name} must be a path, such as 'snapshots.h5', but is {value!r}")
     return text
+
+
+def _check_comm(comm: Any, path: object) -> None:
+    """Refuse what is no communicator of this process, or has nothing to do."""
+    if comm is None:
+        return
+    if not all(hasattr(comm, name) for name in ("Get_rank", "Get_size", "Is_inter")):
+        raise ArgumentError(
+            f"HDF5Storage: comm must be a communicator of mpi4py, such as MPI.COMM_WORLD, but is {comm!r}"
+        )
+    if not comm:
+        raise ArgumentError(
+            "HDF5Storage: comm is MPI.COMM_NULL, which is what a rank gets that is in none of the new communicators: run the"
+            " loop on the ranks that are in one"
+        )
+    if comm.Is_inter():
+        raise ArgumentError(
+            "HDF5Storage: comm is an intercommunicator; the ranks that run one loop are those of an intracommunicator"
+        )
+    if path is None:
+        raise ArgumentError(
+            "HDF5Storage: comm says whose files stand in the folder of a path, and a temporary file is in none: give a path"
+            " too, or leave comm away"
+        )
 
 
 class HDF5Session(Session):

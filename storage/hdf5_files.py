@@ -23,6 +23,7 @@ import numpy as np
 
 from checkpointer.errors import StorageError
 from checkpointer.storage.compression import register
+from checkpointer.storage.rank_files import rank_of, refuse_folder
 
 FORMAT = "checkpointer snapshots"
 RUN = "checkpointer run"
@@ -119,7 +120,7 @@ class SnapshotFile:
                 yield
         except (OSError, RuntimeError) as error:
             self._failed = True
-            raise failed(task, size, self.folder, error) from error
+            raise failed(task, size, self.folder, error, "" if self.temporary else self.path) from error
 
     def let_go(self, nowhere: int) -> None:
         """In a child process: whatever HDF5 does to the file from here on goes nowhere."""
@@ -149,7 +150,7 @@ class SnapshotFile:
             except (OSError, RuntimeError) as error:
                 if self._failed:
                     return  # and somebody was told
-                raise failed("close a file of snapshots", 0, self.folder, error) from error
+                raise failed("close a file of snapshots", 0, self.folder, error, self.path) from error
 
     def _close_and_forget(self, descriptor: int) -> None:
         try:
@@ -291,6 +292,7 @@ def _new(h5py: Any, path: str) -> Any:
 
 def _refusal(h5py: Any, path: str) -> StorageError:
     """Why a file that exists is left alone. Only ordinary ones are opened to see: a pipe would let one wait for ever."""
+    refuse_folder(path)
     ours = False
     try:
         if stat.S_ISREG(os.stat(path).st_mode):
@@ -312,12 +314,12 @@ def _refusal(h5py: Any, path: str) -> StorageError:
     )
 
 
-def failed(task: str, size: int, folder: str, error: BaseException) -> StorageError:
-    """What is said when the disk fails."""
+def failed(task: str, size: int, folder: str, error: BaseException, path: str = "") -> StorageError:
+    """What is said when the disk fails. Of the files of ranks, whose names tell the rank, it names the very one."""
     number = error_number(error)
     reason = os.strerror(number) if number else str(error)
     needed = f" of {_readable(size)}" if size else ""
-    text = f"cannot {task}{needed} in {folder or '.'}: {reason}"
+    text = f"cannot {task}{needed} in {path if rank_of(path) else folder or '.'}: {reason}"
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StorageError(
             f"{text} ({_free(folder, number)}). Make room, choose a folder on another disk with HDF5Storage(folder=...), or"

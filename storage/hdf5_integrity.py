@@ -20,6 +20,7 @@ from checkpointer.errors import StorageError
 from checkpointer.storage.checksums import NAME, checksum, digest, unit_bytes, unit_digests
 from checkpointer.storage.hdf5_files import FORMAT, RUN, VERSION, in_use, opened_to_read
 from checkpointer.storage.hdf5_forms import CHECKSUM, described, noted_type
+from checkpointer.storage.rank_files import files_of_ranks
 
 ADVICE = (
     "Something else wrote to the file, it was cut off, or its disk fails: run the program again, with the file on another"
@@ -58,18 +59,18 @@ def damage(where: str, step: object, name: str, what: object) -> StorageError:
 
 
 def verify(path: str | os.PathLike[str]) -> None:
-    """Check every snapshot in a file that `HDF5Storage` has written and kept.
+    """Check every snapshot in a file that `HDF5Storage` has written and kept, or in the files of all ranks in a folder.
 
     Parameters
     ----------
     path : str or path
-        The file; no loop may be writing to it.
+        The file, or the folder of a program on several ranks; no loop may be writing to it.
 
     Raises
     ------
     StorageError
         If it cannot be read, is no such file, was written by another version, or if anything in it is not as it was
-        written: naming the step and the variable, as far as the file tells them.
+        written: naming the step and the variable, as far as the file tells them. If the file of a rank is missing.
 
     >>> import os, tempfile
     >>> from checkpointer.storage import HDF5Storage
@@ -79,7 +80,10 @@ def verify(path: str | os.PathLike[str]) -> None:
     >>> verify(path)
     """
     path = os.path.abspath(path)
-    if has_maps(path) and not in_use(path):
+    if os.path.isdir(path):
+        for file in files_of_ranks(path):
+            verify(file)
+    elif has_maps(path) and not in_use(path):
         _verify_apart(path)
     else:
         verify_here(path)

@@ -6,6 +6,10 @@ writes it to a journal beside the file, then into the file itself. A journal tha
 that is opened next; one that is not whole was never in force (a redo log: Gray and Reuter, Transaction Processing, 1993,
 chapter 10).
 
+Several files, each of another process, can change together, all or none: a commit then has two phases (Gray and Reuter,
+chapter 10.3). The journal holds a `Promise`; a process goes on to change its file when all of them are ready, and one that
+opens its file again may still have its commit undone (`promised`, `keep`, `forget`), until it has been decided.
+
 The contents of arrays are too large for this. They are written straight into the file (`descriptor`), to places that the
 last committed state of the file does not use; `commit` makes them durable first.
 """
@@ -16,17 +20,45 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 _PAGE = 4096
-_MAGIC = b"CKPJRNL1"
+_MAGIC, _MAGIC_OF_PROMISE = b"CKPJRNL1", b"CKPJRNL2"
 _HEAD = struct.Struct("<8s16sQQQI")
 """Magic, the identity of the file, its length after the commit, number and size of the changes, a checksum of them."""
+_PROMISE = struct.Struct("<16s16sQQQ")
+"""After the head of a commit that is one of several: the fields of a `Promise`. The checksum covers it."""
 _CHANGE = struct.Struct("<QQ")
 
 _sync = getattr(os, "fdatasync", os.fsync)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A commit that several files make together, and that each has to be able to undo until all are ready.
+
+    Attributes
+    ----------
+    set, token : bytes
+        16 bytes each: which files these are, and in which start of the program they were to change.
+    point : int
+        The number of the commit, from 1.
+    rank, size : int
+        Which of the files this is, and how many there are.
+    """
+
+    set: bytes
+    token: bytes
+    point: int
+    rank: int
+    size: int
+
+    def packed(self) -> bytes:
+        """As it stands in a journal."""
+        return _PROMISE.pack(self.set, self.token, self.point, self.rank, self.size)
 
 
 class JournaledFile:
@@ -61,6 +93,7 @@ class JournaledFile:
         self._journal = journal
         self._identity = identity
         self._pages: dict[int, tuple[bytearray, bytearray]] = {}
+        self._prepared = b""
         self._position = 0
         self._length = os.fstat(descriptor).st_size
 
@@ -125,14 +158,40 @@ class JournaledFile:
             If the disk is full or fails. When the file is opened next, it is what it was before the call, or what it
             should have become.
         """
+        self.prepare()
+        self.apply()
+
+    def prepare(self, promise: Promise | None = None) -> None:
+        """The first phase of a commit: the journal has all changes and lasts, and the file is as it was.
+
+        Until `apply`, nothing is written. With a promise, the commit comes into force when the file is changed, and not
+        before: `recover` leaves it alone.
+
+        Raises
+        ------
+        OSError
+            If the disk is full or fails.
+        """
         changes = b"".join(_CHANGE.pack(offset, len(part)) + part for offset, part in self._changes())
         _sync(self.descriptor)
+        magic, more = (_MAGIC, b"") if promise is None else (_MAGIC_OF_PROMISE, promise.packed())
         head = _HEAD.pack(
-            _MAGIC, self._identity, self._length, len(self._pages), len(changes), zlib.crc32(changes)
+            magic, self._identity, self._length, len(self._pages), len(changes), zlib.crc32(more + changes)
         )
-        _write_journal(self._journal, head + changes)
-        _apply(self.descriptor, changes, self._length)
+        self._prepared = changes
+        _write_journal(self._journal, head + more + changes)
+
+    def apply(self) -> None:
+        """The second phase of a commit: change the file.
+
+        Raises
+        ------
+        OSError
+            If the disk fails. When the file is opened next, it is what it should have become.
+        """
+        _apply(self.descriptor, self._prepared, self._length)
         _sync(self.descriptor)
+        self._prepared = b""
         self._pages.clear()
 
     def settle(self) -> None:
@@ -169,27 +228,84 @@ def _in_pages(offset: int, size: int) -> Iterator[tuple[int, int, int, int]]:
         yield number, low, high, number * _PAGE + low - offset
 
 
+@dataclass(frozen=True)
+class _Commit:
+    """What a journal that is whole holds."""
+
+    length: int
+    changes: bytes
+    promise: Promise | None
+
+
 def recover(descriptor: int, journal: str, identity: bytes) -> None:
     """Finish the last commit of a file, if the process was killed in the middle of it; to be called before it is read.
+
+    A commit that is one of several (`promised`) is left as it is.
 
     Raises
     ------
     OSError
         If the disk fails.
     """
+    commit = _whole(journal, identity)
+    if commit is not None and commit.promise is None:
+        _apply(descriptor, commit.changes, commit.length)
+        _sync(descriptor)
+
+
+def promised(journal: str, identity: bytes) -> Promise | None:
+    """The promise of the last commit, if it is one of several: the file may have been changed by it, or in part, or not."""
+    commit = _whole(journal, identity)
+    return None if commit is None else commit.promise
+
+
+def keep(descriptor: int, journal: str, identity: bytes) -> None:
+    """Finish a commit that was promised: all files were ready for it.
+
+    Raises
+    ------
+    OSError
+        If the disk fails.
+    """
+    commit = _whole(journal, identity)
+    assert commit is not None
+    _apply(descriptor, commit.changes, commit.length)
+    _sync(descriptor)
+
+
+def forget(journal: str) -> None:
+    """Undo a commit that was promised, and for which not all files were ready: none was changed by it.
+
+    Raises
+    ------
+    OSError
+        If the disk fails.
+    """
+    descriptor = os.open(journal, os.O_RDWR)
+    try:
+        os.ftruncate(descriptor, 0)
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _whole(journal: str, identity: bytes) -> _Commit | None:
+    """A journal; None if it is not whole, so that the file was not changed yet, or if it is another file's."""
     try:
         with open(journal, "rb") as file:
             text = file.read()
     except FileNotFoundError:
-        return
+        return None
     if len(text) < _HEAD.size:
-        return
+        return None
     magic, owner, length, _, size, checksum = _HEAD.unpack_from(text)
-    changes = text[_HEAD.size : _HEAD.size + size]
-    if (magic, owner) != (_MAGIC, identity) or len(changes) != size or zlib.crc32(changes) != checksum:
-        return  # it was being written, so the file was not changed yet
-    _apply(descriptor, changes, length)
-    _sync(descriptor)
+    start = _HEAD.size + _PROMISE.size * (magic == _MAGIC_OF_PROMISE)
+    end = start + size
+    known = magic in (_MAGIC, _MAGIC_OF_PROMISE) and owner == identity
+    if not known or len(text) < end or zlib.crc32(text[_HEAD.size : end]) != checksum:
+        return None
+    promise = Promise(*_PROMISE.unpack_from(text, _HEAD.size)) if start > _HEAD.size else None
+    return _Commit(length, text[start:end], promise)
 
 
 def _apply(descriptor: int, changes: bytes, length: int) -> None:

@@ -3,6 +3,9 @@
 It stays open, and locked against other processes, until the process ends: all loops of the run share it. Each run of a loop
 has a group ``loop-1``, ``loop-2``, ... that says what it belongs to (``identity``, a text of the runtime's). A loop
 takes the first group of the same identity that no other loop of this process has taken.
+
+In a program on several ranks the file of each is a `Member` of a set, and the durable points of all are one
+(`checkpointer.storage.run_set`).
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,8 +26,10 @@ from checkpointer.storage.compression import Compression
 from checkpointer.storage.hdf5_base import DamageError
 from checkpointer.storage.hdf5_datasets import Dataset, create, opened
 from checkpointer.storage.hdf5_files import RUN, error_number, failed, h5py_module, refuse_after_fork
-from checkpointer.storage.journal import JournaledFile, recover, sync_folder
+from checkpointer.storage.journal import JournaledFile, Promise, recover, sync_folder
 from checkpointer.storage.portable import Content
+from checkpointer.storage.rank_files import refuse_folder
+from checkpointer.storage.ranks import ALONE, Ranks
 
 VERSION = 1
 
@@ -34,25 +40,64 @@ _lock = threading.RLock()
 _open: dict[str, RunFile] = {}
 
 
+@dataclass(frozen=True)
+class Member:
+    """Which file of which set one is.
+
+    Attributes
+    ----------
+    set : bytes
+        16 bytes, drawn at random when the set was made.
+    rank, size : int
+    """
+
+    set: bytes
+    rank: int
+    size: int
+
+
 class RunFile:
     """The open file of a run.
+
+    Parameters
+    ----------
+    path : str
+    descriptor : int
+        The open and locked file, which becomes this object's.
+    member : Member, optional
+        What a file without content becomes a part of.
 
     Attributes
     ----------
     path : str
     file : h5py.File
     journal : JournaledFile
+    commits : int
+        How often something came into force in this process.
+    member : Member or None
+        Which file of a set it is, if it is one.
+    ranks : Ranks
+        Those that make their points together.
+    point : int
+        The number of the last point that the ranks have made.
+    token : bytes
+        What all ranks know this start of the program by.
     """
 
-    def __init__(self, path: str, descriptor: int) -> None:
+    def __init__(self, path: str, descriptor: int, member: Member | None = None) -> None:
         self.path = path
+        self.commits = 0
+        self.member = member
+        self.ranks: Ranks = ALONE
+        self.point = 0
+        self.token = bytes(16)
+        self._given_up = False
         self._descriptor = descriptor
         self._process = os.getpid()
         self._status = os.fstat(descriptor)
-        identity = struct.pack("<QQ", self._status.st_ino, 0)
-        journal = f"{path}-journal"
+        journal, identity = f"{path}-journal", identity_of(descriptor)
         if not self._status.st_size:
-            _empty(journal)
+            empty(journal)
         recover(descriptor, journal, identity)
         self.journal = JournaledFile(descriptor, journal, identity)
         self.file = self._new() if not os.fstat(descriptor).st_size else self._again()
@@ -107,10 +152,39 @@ class RunFile:
         """Bring everything that was written into force."""
         self.file.flush()
         self.journal.commit()
+        self.commits += 1
+
+    def prepare(self) -> None:
+        """The first half of `commit`, after which `apply` may follow, or the end of the process.
+
+        Of a set, the files of all ranks have to be ready before `apply` is called for one.
+        """
+        promise = None
+        if self.member is not None:
+            self.file.attrs.modify("point", np.int64(self.point + 1))
+            member = self.member
+            promise = Promise(member.set, self.token, self.point + 1, member.rank, member.size)
+        self.file.flush()
+        self.journal.prepare(promise)
+
+    def apply(self) -> None:
+        """The second half of `commit`."""
+        self.journal.apply()
+        self.commits += 1
+        self.point += self.member is not None
+
+    def give_up(self) -> None:
+        """A point that the ranks were to make together failed on one: what this file would become is not in force."""
+        self._given_up = self.member is not None
 
     def check(self) -> None:
         """Refuse to go on with a file that is no longer there, or in another process than the one that opened it."""
         refuse_after_fork(self.path, self._process)
+        if self._given_up:
+            raise StorageError(
+                f"{self.path} cannot be used any more in this process, since a durable point failed: start the program"
+                " again, and it goes on from the point before"
+            )
         if not self.in_place():
             raise StorageError(
                 f"{self.path} is lost: somebody removed or replaced it, or its disk is gone, while a loop used it; run the"
@@ -140,6 +214,10 @@ class RunFile:
             return False  # it is damaged, as will be found out
         return os.fstat(self._descriptor).st_size > 2 * used + _SPARE
 
+    def without_waste(self) -> RunFile:
+        """The file itself, or a smaller one with the same content if most of it is room that nothing uses."""
+        return compacted(self) if self.wasteful() else self
+
     def close(self) -> None:
         """Give the file back. What was not committed is lost."""
         self.file.close()
@@ -155,7 +233,7 @@ class RunFile:
                 raise damaged(
                     self.path, str(error)
                 ) from error  # HDF5 itself writes to memory, which cannot fail
-            raise failed(task, size, self.folder, error) from error
+            raise failed(task, size, self.folder, error, self.path) from error
         except (DamageError, KeyError, TypeError, ValueError) as error:
             raise damaged(self.path, str(error)) from error
 
@@ -163,6 +241,10 @@ class RunFile:
         file = h5py_module().File(self.journal, "w", libver="v108", rdcc_nbytes=0)
         file.attrs["format"] = np.bytes_(RUN)
         file.attrs["version"] = VERSION
+        if self.member is not None:
+            member = self.member
+            file.attrs["set"] = np.bytes_(member.set.hex())
+            file.attrs.update(rank=np.int64(member.rank), ranks=np.int64(member.size), point=np.int64(0))
         file.flush()
         self.journal.commit()
         sync_folder(self.path)
@@ -174,6 +256,7 @@ class RunFile:
         try:
             file = h5py.File(self.journal, "r+", libver="v108", rdcc_nbytes=0)
             kind, version = file.attrs.get("format"), file.attrs.get("version")
+            self.member, self.point = _member(file)
         except (OSError, RuntimeError, KeyError) as error:
             if file is not None:
                 file.close()
@@ -192,6 +275,17 @@ class RunFile:
         return file
 
 
+def _member(file: Any) -> tuple[Member | None, int]:
+    """Which file of which set an open one says that it is, and its last point."""
+    try:
+        if "set" not in file.attrs:
+            return None, 0
+        rank, size, point = (int(file.attrs[name]) for name in ("rank", "ranks", "point"))
+        return Member(bytes.fromhex(file.attrs["set"].decode()), rank, size), point
+    except ValueError as error:
+        raise KeyError(str(error)) from error
+
+
 def run_file(path: str) -> RunFile:
     """The file at a path: new, of an earlier process, or open already.
 
@@ -202,21 +296,46 @@ def run_file(path: str) -> RunFile:
     """
     path = os.path.realpath(path)
     with _lock:
-        opened = _open.get(path)
-        if opened is None or not opened.in_place():
-            descriptor = _locked(path)
-            try:
+        opened = open_already(path)
+        if opened is None:
+            refuse_folder(path)
+            descriptor = locked(path)
+            with closed_after_errors(path, descriptor):
                 opened = RunFile(path, descriptor)
-                if opened.wasteful():
-                    opened, descriptor = compacted(opened), -1
-            except OSError as error:
-                os.close(descriptor)
-                raise failed(f"open the file {path}", 0, os.path.dirname(path), error) from error
-            except BaseException:
-                os.close(descriptor)
-                raise
-            _open[path] = opened
+                if opened.member is not None:
+                    raise StorageError(
+                        f"{path} is the file of rank {opened.member.rank} of {opened.member.size}, and cannot be gone on"
+                        f" with alone: start the program on {opened.member.size} ranks, with the path of the folder"
+                    )
+            opened = opened.without_waste()
+            register(opened)
         return opened
+
+
+def open_already(path: str) -> RunFile | None:
+    """The file of a real path, if this process has it open, and it is still there."""
+    with _lock:
+        opened = _open.get(path)
+        return opened if opened is not None and opened.in_place() else None
+
+
+def register(opened: RunFile) -> None:
+    """Let loops that follow find the open file."""
+    with _lock:
+        _open[opened.path] = opened
+
+
+@contextmanager
+def closed_after_errors(path: str, descriptor: int) -> Iterator[None]:
+    """Open a file, and close it if that fails, saying what helps."""
+    try:
+        yield
+    except OSError as error:
+        os.close(descriptor)
+        raise failed(f"open the file {path}", 0, os.path.dirname(path), error) from error
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def compacted(wasteful: RunFile) -> RunFile:
@@ -226,7 +345,7 @@ def compacted(wasteful: RunFile) -> RunFile:
         os.unlink(new)
     descriptor = -1
     try:
-        descriptor = _locked(new)
+        descriptor = locked(new)
         with h5py_module().File(new, "w", libver="v108", locking=False) as file:
             file.attrs.update(wasteful.file.attrs)
             for name in wasteful.file:
@@ -251,7 +370,8 @@ def close_all() -> None:
             _open.popitem()[1].close()
 
 
-def _locked(path: str) -> int:
+def locked(path: str) -> int:
+    """The file at a path, which is made if need be, for this process alone."""
     if os.name != "posix":
         raise StorageError("HDF5Storage(resume=True) needs a system with POSIX files, such as Linux or macOS")
     import fcntl
@@ -273,12 +393,17 @@ def _locked(path: str) -> int:
     return descriptor
 
 
-def _empty(journal: str) -> None:
+def empty(journal: str) -> None:
     """A file without content has no journal: one that lies there belonged to a file that was removed."""
     try:
         os.truncate(journal, 0)
     except FileNotFoundError:
         pass
+
+
+def identity_of(descriptor: int) -> bytes:
+    """What the journal of a file knows it by."""
+    return struct.pack("<QQ", os.fstat(descriptor).st_ino, 0)
 
 
 def damaged(path: str, found: str) -> StorageError:

@@ -11,6 +11,7 @@ from checkpointer.storage.base import Session, Storage
 
 if TYPE_CHECKING:
     from checkpointer.storage.durable import DurableSession
+    from checkpointer.storage.ranks import RanksOf
 
 
 class TieredStorage(Storage):
@@ -53,6 +54,9 @@ class TieredStorage(Storage):
 
     def inner_session(self) -> Session:
         return TieredSession(self.storages, inner=True)
+
+    def on_ranks(self, ranks_of: RanksOf) -> Storage:
+        return TieredStorage(*(storage.on_ranks(ranks_of) for storage in self.storages))
 
     def __repr__(self) -> str:
         return f"TieredStorage({', '.join(map(repr, self.storages))})"
