@@ -474,8 +474,9 @@ def case_check_finds_a_replicated_parameter_that_is_not(comm):
 
 
 def loaded(comm, folder, name, text):
-    """A program as a module that is rewritten, and what it prints; each rank has a file of its own."""
-    name = f"{name}_{comm.rank}"
+    """A program as a module that is rewritten, and what it prints; each rank has a file of its own, of the same name."""
+    folder = folder / str(comm.rank)
+    folder.mkdir(exist_ok=True)
     (folder / f"{name}.py").write_text(text, "utf-8")
     sys.path.insert(0, str(folder))
     printed = io.StringIO()
