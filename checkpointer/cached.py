@@ -13,7 +13,6 @@ import importlib.util
 import marshal
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from types import CodeType
@@ -188,7 +187,7 @@ def _save(code: CodeType, path: str, text: bytes, state: bytes | None) -> None:
     if place is None or made_by is None or sys.dont_write_bytecode:
         return
     body = marshal.dumps(code)
-    unfinished = f"{place}.{os.getpid()}-{threading.get_ident()}"
+    unfinished = f"{place}.{os.urandom(8).hex()}"  # ranks on several nodes may have the same process number
     try:
         mode = os.stat(path).st_mode & 0o666 | 0o200  # who may not read the source may not read its code
         os.makedirs(os.path.dirname(place), exist_ok=True)

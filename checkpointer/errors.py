@@ -75,7 +75,17 @@ class ReplayError(CheckpointerError):
 
 
 class RankError(CheckpointerError):
-    """The ranks of an MPI program do not do the same, or another rank raised an error while this one waited for it."""
+    """The ranks of an MPI program do not do the same, or another rank raised an error while this one waited for it.
+
+    Attributes
+    ----------
+    known : bool
+        Whether the other ranks know of it, so that this one need not tell them.
+    """
+
+    def __init__(self, text: str, *, known: bool = False) -> None:
+        super().__init__(text)
+        self.known = known
 
 
 class ScheduleError(CheckpointerError):

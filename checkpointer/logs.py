@@ -11,6 +11,7 @@ import os
 import sys
 from typing import TextIO
 
+from checkpointer import ranks
 from checkpointer.errors import ArgumentError
 
 VARIABLE = "CHECKPOINTER_LOG"
@@ -23,6 +24,11 @@ class _StandardError(logging.StreamHandler[TextIO]):
     def __init__(self) -> None:
         logging.Handler.__init__(self)
         self.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A line; it says on which rank, if there are several."""
+        line = super().format(record)
+        return f"[rank {ranks.rank()}] {line}" if ranks.world() is not None else line
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]

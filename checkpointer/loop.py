@@ -30,7 +30,7 @@ from checkpointer.replay import quiet_replay, replay
 from checkpointer.reports import report_choice, report_end, report_undifferentiated
 from checkpointer.schemes import Action, Schedule
 from checkpointer.sessions import close_after_error
-from checkpointer.signals import BREAK, Ended, Return
+from checkpointer.signals import BREAK, EXHAUSTED, Ended, Return
 from checkpointer.snapshots import Snapshot, capture
 from checkpointer.state import Key, Leaf, State, Survey
 from checkpointer.storage import Session
@@ -308,10 +308,14 @@ class Loop:
     def begin_at(self, step: int) -> None:
         """The first sweep goes on from the state before this step, to which an earlier process has come."""
         self.done = step
+        if self.log is not None:
+            self.log.recorded = step
 
     def end_at(self, steps: int, signal: Any, *, recorded: bool) -> None:
         """The first sweep ended like this in an earlier process."""
         self.steps, self.signal, self.recorded, self.done = steps, signal, recorded, steps
+        if self.log is not None:
+            self.log.recorded = steps
 
     def run_first_taped(self, number: int) -> Taped:
         """In the first sweep: run a step under a new tape."""
@@ -503,7 +507,7 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     for memory in wrapper.memories.values():
         memory.written = 0, memory.root.nbytes  # wherever the loop may write
     if may_communicate(around, loop.state.functions()):
-        loop.log = LoopLog(loop.work.place)
+        loop.log = LoopLog(loop.work.place, durable=loop.points is not None)
     elif not any(is_varied(leaf.value) for leaf in around.leaves):
         report_undifferentiated(loop)
         return _undifferentiated(loop, tape, around, wrapper)
@@ -533,11 +537,12 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
         loop.finish()
         if loop.points is not None:
             loop.points.finished()
+        report_choice(loop)
         if loop.log is not None and loop.log.used:
             from checkpointer.mpi4py.agreement import agree_at_end  # the program has loaded mpi4py
 
-            agree_at_end(loop.log, loop.steps or 0, loop.work.scheme)
-        report_choice(loop)
+            steps = loop.steps or 0
+            agree_at_end(loop.log, steps, loop.work.scheme, last=loop.signal is EXHAUSTED)
     except BaseException as error:
         tape.swallowed = tape.swallowed or failed_inside(error)
         close_after_error(loop.session)

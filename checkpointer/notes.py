@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from checkpointer import ranks
 from checkpointer.errors import CheckpointerError
 from checkpointer.places import Place, loop_at
 from checkpointer.replay import replaying
@@ -27,13 +28,14 @@ _COUNTED: tuple[type, ...] = (range, list, tuple)
 
 def note_step(error: BaseException, step: Callable[..., Any], number: int, *, taped: bool = False) -> None:
     """An exception leaves a step of a loop that is differentiated."""
+    where = f"In step {number} of the loop at {loop_at(step)}"
     if replaying():
         when = "while it was computed again for the reverse sweep" + (
             ", under the tape, to be differentiated" if taped else ""
         )
     else:
         when = "in the forward sweep" + (", under the tape" if taped else "")
-    _add(error, number, f"In step {number} of the loop at {loop_at(step)}, {when}")
+    _add(error, number, f"{where}, {when}{_on_rank()}")
 
 
 def counted(items: Iterable[Any]) -> Iterable[Any]:
@@ -47,12 +49,12 @@ def note_plain_step(
     """An exception leaves a step of a loop that is not differentiated; say which one if that is known (`counted`)."""
     if type(items) in _COUNTED:
         number = len(items) - operator.length_hint(left) - 1  # type: ignore[arg-type]
-        _add(error, number, f"In step {number} of the loop at {loop_at(step)}")
+        _add(error, number, f"In step {number} of the loop at {loop_at(step)}{_on_rank()}")
 
 
 def note_way_back(error: BaseException, step: Callable[..., Any], number: int, tape: Tape) -> None:
     """The reversal of a step failed."""
-    where = f"On the way back through step {number} of the loop at {loop_at(step)}"
+    where = f"On the way back through step {number} of the loop at {loop_at(step)}{_on_rank()}"
     _add(error, None, where + _from(tape.place(tape.reversing)))
 
 
@@ -61,7 +63,11 @@ def note_way_back_of_function(error: BaseException, function: Any, tape: Tape) -
     place = tape.place(tape.reversing)
     if place is not None and not hasattr(tape.reversing, "loop"):
         name = getattr(function, "__qualname__", type(function).__name__)
-        _add(error, None, f"On the way back through {name}" + _from(place))
+        _add(error, None, f"On the way back through {name}{_on_rank()}" + _from(place))
+
+
+def _on_rank() -> str:
+    return "" if ranks.world() is None else f", on rank {ranks.rank()} of {ranks.size()}"
 
 
 def _from(place: Place | None) -> str:

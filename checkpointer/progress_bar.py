@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from checkpointer import ranks
 from checkpointer.errors import CheckpointerError
 from checkpointer.places import loop_at
 from checkpointer.replay import replaying
@@ -160,9 +161,10 @@ _one = threading.Lock()
 def shown(title: str, now: Callable[[], Moment]) -> Iterator[None]:
     """Show how far something has come that happens in the ``with`` block.
 
-    Nothing is shown in steps that are run again, as what they print is not, and where another bar is being shown.
+    Nothing is shown in steps that are run again, as what they print is not, where another bar is being shown, and on other
+    ranks of an MPI program than the first.
     """
-    if sys.stderr is None or replaying() or not _one.acquire(blocking=False):
+    if sys.stderr is None or replaying() or ranks.rank() or not _one.acquire(blocking=False):
         yield
         return
     try:

@@ -29,7 +29,17 @@ def size() -> int:
 def gathered(value: Any, comm: Any = None) -> list[Any]:
     """What every rank of a communicator (of the world, if none is given) calls this with, by rank: all have to call it.
 
-    The value is something small that can be pickled.
+    The value is something small that can be pickled. Nothing of this meets the program's own messages.
+
+    Raises
+    ------
+    RankError
+        If another rank raised an error in a differentiated call, and so does not come.
     """
     comm = world() if comm is None else comm
-    return [value] if comm is None else list(comm.allgather(value))
+    if comm is None:
+        return [value]
+    import checkpointer.mpi4py.MPI  # noqa: F401  all ranks load it here, if the program has not
+    from checkpointer.mpi4py.agreement import everyones
+
+    return everyones(value, comm)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, overload
 
+from checkpointer import ranks
 from checkpointer.active import active
 from checkpointer.counts import Counts, Timeline
 from checkpointer.switches import is_on
@@ -91,6 +92,8 @@ class Run:
         Seconds of the call and of its pullback; None unless it has ended.
     failure : str
         The exception that ended it, by its name.
+    rank, ranks : int
+        Which process of an MPI program this is, and how many there are.
     traffic : Traffic or None
         The messages that it exchanged with other ranks.
     """
@@ -104,6 +107,7 @@ class Run:
         self.forward: float | None = None
         self.reverse: float | None = None
         self.failure = ""
+        self.rank, self.ranks = ranks.rank(), ranks.size()
         self.traffic: Traffic | None = None
 
     @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from checkpointer import ranks
 from checkpointer.counts import PHASES, Counts, Timeline
 from checkpointer.errors import ArgumentError
 from checkpointer.runs import Key, LoopRuns, Run
@@ -127,6 +128,8 @@ class RunSummary:
         Seconds of the calls, and of their pullbacks. None for what has not ended.
     failure : str
         The name of the exception that ended a call; empty if none did.
+    rank, ranks : int
+        Which process of an MPI program this is, and how many there are: 0 and 1 without MPI.
     loops : tuple of LoopSummary
         The marked loops that were differentiated, in the order in which they began to run.
     """
@@ -136,6 +139,8 @@ class RunSummary:
     forward: float | None
     reverse: float | None
     failure: str
+    rank: int
+    ranks: int
     loops: tuple[LoopSummary, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -243,6 +248,8 @@ def summary_of(runs: Sequence[Run]) -> RunSummary:
         forward=_sum([run.forward for run in runs]),
         reverse=_sum([run.reverse for run in runs]),
         failure=next((run.failure for run in runs if run.failure), ""),
+        rank=runs[-1].rank if runs else ranks.rank(),
+        ranks=runs[-1].ranks if runs else ranks.size(),
         loops=tuple(map(_loop_summary, found.values())),
     )
 

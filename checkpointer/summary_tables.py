@@ -66,6 +66,8 @@ def headline(run: RunSummary) -> str:
     calls = "nothing was differentiated" if not run.calls else run.function
     if run.calls > 1:
         calls = f"{run.calls} calls, the first of {run.function}"
+    if run.ranks > 1:
+        calls += f", on rank {run.rank} of {run.ranks}"
     took = []
     if run.forward is not None:
         took.append(f"forward {show_time(run.forward)}")

@@ -36,6 +36,8 @@ class LoopLog:
     ----------
     name : str
         The loop, as messages call it: the same on all ranks.
+    durable : bool
+        Whether another process may go on with the loop, which knows nothing of the outcomes.
     recorded : int
         How many steps have run for the first time.
     cells : dict
@@ -47,8 +49,9 @@ class LoopLog:
         By communicator: how many collective operations.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, durable: bool = False) -> None:
         self.name = name
+        self.durable = durable
         self.recorded = 0
         self.cells: dict[int, list[list[Any]]] = {}
         self.sent: dict[tuple[Any, int], list[int]] = {}
@@ -134,6 +137,14 @@ class Traffic:
                     found = cells[frame.taken]
                 frame.taken += 1
                 break
+            if frame.log.durable:
+                raise refuse(
+                    "CKP229",
+                    "a step of a loop that can be resumed depends on which message comes first, or on how soon one comes:"
+                    " another process could not do the same again",
+                    "name source and tag of the message, and wait for requests instead of testing them; or leave"
+                    " resume=True away",
+                )
             fresh.append(frame)
         known = found is not None
         cell = [None] if found is None else found

@@ -11,7 +11,7 @@ import mmap
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from statistics import median
 from time import perf_counter
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from checkpointer.active import active
 from checkpointer.available import available_memory
 from checkpointer.failures import explained
 from checkpointer.replay import quiet_replay, replay
@@ -61,16 +62,34 @@ def on_trial(loop: Loop, number: int) -> Measurement | None:
     )  # nothing is written while the clock runs, and what is read is read from the disk
     levels = 2 if isinstance(loop.session, TieredSession) else 1
     key = loop.step.__code__, before.nbytes, levels, loop.session.kinds
+    if loop.log is not None:
+        with loop.work.on_trial():
+            return _measured_with_others(loop, number, before, levels)
     if loop.nested and key in _measured:
         loop.advance_first(number, number + 1)
         return replace(_measured[key], available=available_memory())
     with loop.work.on_trial():
-        return _measured_step(loop, number, before, levels, key)
+        measured = _measured_step(loop, number, before, levels)
+    if measured is not None:
+        if len(_measured) >= _MOST:
+            _measured.clear()
+        _measured[key] = measured
+    return measured
 
 
-def _measured_step(
-    loop: Loop, number: int, before: Snapshot, levels: int, key: tuple[Any, ...]
-) -> Measurement | None:
+def _measured_with_others(loop: Loop, number: int, before: Snapshot, levels: int) -> Measurement | None:
+    """A step that may communicate: all ranks try it as often, and go on with what costs most on any."""
+    from checkpointer.mpi4py.measured import agreed  # the program has loaded mpi4py
+
+    assert loop.log is not None
+    traffic = active.traffic
+    again, adjoint = replace(traffic.again), replace(traffic.adjoint)
+    measured = _measured_step(loop, number, before, levels)
+    traffic.again, traffic.adjoint = again, adjoint
+    return agreed(loop.log, measured) if loop.log.used and measured is not None else measured
+
+
+def _measured_step(loop: Loop, number: int, before: Snapshot, levels: int) -> Measurement | None:
     available = available_memory()
     found = _run_and_weigh(loop, number, before)
     if found is None:
@@ -88,10 +107,7 @@ def _measured_step(
     after.restore(loop.known)
     loop.known.note_steps()
     loop.state.begin(number + 1)
-    if len(_measured) >= _MOST:
-        _measured.clear()
-    _measured[key] = Measurement(**sizes, **times, available=available)
-    return _measured[key]
+    return Measurement(**sizes, **times, available=available)
 
 
 def forget() -> None:
@@ -110,7 +126,7 @@ def _run_and_weigh(loop: Loop, number: int, before: Snapshot) -> tuple[Snapshot,
             after = capture(loop.state, loop.known)
         snapshot = watch.held() - tape
         with np.errstate(all="ignore"):
-            _pull_back(taped.stretch)
+            _pull_back(loop, taped.stretch)
         working = watch.most(otherwise=2 * tape)
     loop.known.note_steps()
     return after, {
@@ -125,7 +141,7 @@ def _run_and_weigh(loop: Loop, number: int, before: Snapshot) -> tuple[Snapshot,
 def _timed(loop: Loop, number: int, levels: int) -> dict[str, Any]:
     """Reverse and run the step again, store and restore the state, and look at the clock; ends in the state before it."""
     loop.restore(number, 0)
-    clock = _Clock()
+    clock = _Clock(_ROUNDS if loop.log is None else 1)
     while clock.wanted:
         with replay():
             _time_reversal(loop, number, clock)
@@ -164,16 +180,17 @@ def _write(loop: Loop, number: int, level: int) -> None:
 class _Clock:
     """Times of calls, by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, rounds: int = _ROUNDS) -> None:
         self._times: dict[str, list[float]] = {}
         self._rounds = 0
+        self._most = rounds
 
     @property
     def wanted(self) -> bool:
-        """Whether another round of calls is worth while: three of them, or one if that is slow."""
+        """Whether another round of calls is worth while: three of them, or one if that is slow or they are counted."""
         self._rounds += 1
         spent = sum(map(sum, self._times.values()))
-        return self._rounds == 1 or (self._rounds <= _ROUNDS and spent < _ENOUGH)
+        return self._rounds == 1 or (self._rounds <= self._most and spent < _ENOUGH)
 
     def time(self, name: str, call: Callable[[], Any]) -> Any:
         start = perf_counter()
@@ -194,7 +211,7 @@ def _time_reversal(loop: Loop, number: int, clock: _Clock) -> None:
 
     def back() -> None:
         taped.compare(number, {})
-        _pull_back(taped.stretch)
+        _pull_back(loop, taped.stretch)
 
     clock.time("keep", keep)
     clock.time("back", back)
@@ -210,13 +227,14 @@ def _new_memory(size: int) -> float:
     return max(clock.median("first") - clock.median("second"), 0.0) * size / part
 
 
-def _pull_back(stretch: Stretch) -> None:
+def _pull_back(loop: Loop, stretch: Stretch) -> None:
     """Reverse a stretch from ones everywhere.
 
     A rule may fail at what the loop's result does not depend on, which no reverse sweep asks for; where one does, it fails
-    there again. The caller restores the arrays afterwards, also those that the tape's writes were not undone in.
+    there again, and where other ranks wait for this one, at once. The caller restores the arrays afterwards, also those
+    that the tape's writes were not undone in.
     """
-    with suppress(Exception):
+    with suppress(Exception) if loop.log is None else nullcontext():
         stretch.pullback(_ones(stretch))
 
 

@@ -9,7 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def observed(*, summary: bool, report: bool) -> Iterator[None]:
-    """A program runs in the ``with`` block: when it ends, in whatever way, say on standard error what was differentiated."""
+    """A program runs in the ``with`` block: when it ends, in whatever way, say on standard error what was differentiated.
+
+    The ranks of an MPI program do much the same, and only the first one says it.
+    """
     if not (summary or report):
         yield
         return
@@ -20,7 +23,8 @@ def observed(*, summary: bool, report: bool) -> Iterator[None]:
             yield
         finally:
             total = runs.total()
-            said = [str(total)] if summary else []
-            if report:
-                said.append(str(total.report()))
-            print("", "\n\n".join(said), sep="\n", file=sys.stderr, flush=True)
+            if total.rank == 0:
+                said = [str(total)] if summary else []
+                if report:
+                    said.append(str(total.report()))
+                print("", "\n\n".join(said), sep="\n", file=sys.stderr, flush=True)

@@ -10,7 +10,7 @@ from types import TracebackType
 
 import click
 
-from checkpointer.cli import files, programs
+from checkpointer.cli import files, programs, ranks
 from checkpointer.cli.observed import observed
 from checkpointer.environment import tell_workers
 from checkpointer.errors import ArgumentError
@@ -100,17 +100,24 @@ def _run(load: Callable[[str], programs.Program], name: str, place: str, pattern
 
 @contextmanager
 def _reported(passing: tuple[type[BaseException], ...] = (SystemExit,)) -> Iterator[None]:
-    """Report an exception and end the process as Python does, but without our own frames."""
+    """Report an exception and end the process as Python does, but without our own frames.
+
+    The other ranks of an MPI program end with it.
+    """
     try:
         yield
-    except passing:
+    except passing as error:
+        if not in_debugger(sys._getframe()):
+            ranks.end_all(error)
         raise
     except BaseException as error:
         BaseException.with_traceback(error, _from_user(error.__traceback__))
         # python -m pdb -m checkpointer run FILE wants to look at the error
         if in_debugger(sys._getframe()):
             raise
-        sys.excepthook(type(error), error, error.__traceback__)
+        with ranks.named():
+            sys.excepthook(type(error), error, error.__traceback__)
+        ranks.end_all(error)
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None
 
 

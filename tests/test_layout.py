@@ -15,7 +15,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 MAPPING = SETUPTOOLS["package-dir"]
 """Import name -> folder, for the packages that are not in ``checkpointer/`` itself."""
-INSIDE = {"checkpointer.scipy": "checkpointer/scipy"}
+INSIDE = {"checkpointer.mpi4py": "checkpointer/mpi4py", "checkpointer.scipy": "checkpointer/scipy"}
 """What lies in ``checkpointer/``: a folder ``scipy`` at the top would hide SciPy from whatever runs there."""
 FOLDERS = {"checkpointer": "checkpointer", **MAPPING, **INSIDE}
 LEAVES = ("schemes", "storage", "transforms")

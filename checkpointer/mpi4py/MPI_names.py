@@ -6,9 +6,10 @@ from mpi4py import MPI as _MPI
 
 import checkpointer.mpi4py.MPI  # noqa: F401  whose communicators mpi4py has from now on
 from checkpointer.dropin import names_of as _names_of
+from checkpointer.mpi4py.persistent import Prequest as _Prequest
 from checkpointer.mpi4py.requests import Request as _Request
 
-globals().update(_names_of(_MPI) | {"Request": _Request})
+globals().update(_names_of(_MPI) | {"Request": _Request, "Prequest": _Prequest})
 
 
 def __getattr__(name: str) -> _Any:

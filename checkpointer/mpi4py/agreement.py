@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import time
 from typing import Any
 
@@ -59,7 +60,19 @@ def together(comm: Any, doing: str, *what: Any) -> None:
     everyones = np.empty((comm.size, 400), np.uint8)
     finish(hidden.Iallgather(told, everyones))
     texts = [bytes(row).rstrip(b"\0").decode(errors="replace") for row in everyones]
-    raise RankError("the ranks do not do the same: " + _by_text(texts))
+    raise RankError("the ranks do not do the same: " + _by_text(texts), known=comm.rank > 0)
+
+
+def everyones(value: Any, comm: Any) -> list[Any]:
+    """What each rank of a communicator calls this with, by rank."""
+    hidden = private(comm)
+    mine = np.frombuffer(pickle.dumps(value), np.uint8)
+    sizes = np.empty(comm.size, np.int64)
+    finish(hidden.Iallgather(np.array([len(mine)]), sizes))
+    found = np.empty(sizes.sum(), np.uint8)
+    finish(hidden.Iallgatherv(mine, [found, sizes]))
+    ends = np.cumsum(sizes)
+    return [pickle.loads(found[end - size : end].tobytes()) for size, end in zip(sizes, ends, strict=True)]
 
 
 def _described(where: tuple[str, int], doing: str, what: tuple[Any, ...]) -> str:
@@ -84,12 +97,23 @@ def _named(ranks: list[int]) -> str:
 # --- the end of a loop ---------------------------------------------------------------------------------------------
 
 _arrived: dict[tuple[Any, int], list[tuple[Any, ...]]] = {}
-"""Reports of other ranks that came to the end of a loop, by communicator and rank, the oldest first."""
+"""Reports of other ranks that came to the end of a loop, by communicator and rank, the oldest first, each with its time."""
 _letters: list[Any] = []
 
 
-def agree_at_end(log: LoopLog, steps: int, scheme: str) -> None:
+def agree_at_end(log: LoopLog, steps: int, scheme: str, *, last: bool) -> None:
     """A loop has come to the end of its first sweep: compare notes with the ranks that it communicated with.
+
+    Parameters
+    ----------
+    log : LoopLog
+        What the loop did with other ranks.
+    steps : int
+        How many there were.
+    scheme : str
+        How the loop's scheme prints.
+    last : bool
+        Whether the last of them only found that the loop's condition does not hold any more.
 
     Raises
     ------
@@ -99,16 +123,16 @@ def agree_at_end(log: LoopLog, steps: int, scheme: str) -> None:
     traffic: Traffic = active.traffic
     for key in log.collective:
         together(traffic.communicators[key], f"the end of the loop {log.name}", f"{steps} steps", scheme)
-    mine = log.name, steps, scheme
+    mine = log.name, steps, steps - last, scheme
     peers = sorted(log.sent.keys() | log.received.keys(), key=str)
     for key, rank in peers:
         hidden = private(traffic.communicators[key])
         report = (*mine, log.sent.get((key, rank), [0, 0]), log.received.get((key, rank), [0, 0]))
         _letters.append(hidden.isend(report, rank, RECORD))
-    for key, rank in peers:
+    reports = [_report_of(traffic.communicators[key], key, rank, log) for key, rank in peers]
+    for (key, rank), theirs in zip(peers, reports, strict=True):
         comm = traffic.communicators[key]
-        theirs = _report_of(comm, key, rank, log)
-        _compare(log, comm, rank, (*mine, log.received.get((key, rank), [0, 0])), theirs)
+        _compare(comm, rank, (*mine, log.received.get((key, rank), [0, 0])), theirs)
     _letters[:] = [letter for letter in _letters if not letter.test()[0]]
 
 
@@ -127,7 +151,7 @@ def _report_of(comm: Any, key: Any, rank: int, log: LoopLog) -> tuple[Any, ...]:
         return bool(_arrived.get((key, rank)))
 
     until(come)
-    return _arrived[key, rank].pop(0)
+    return _arrived[key, rank].pop(0)[1:]
 
 
 def _collect(comm: Any, key: Any) -> None:
@@ -136,19 +160,19 @@ def _collect(comm: Any, key: Any) -> None:
     status = MPI.Status()
     while hidden.Iprobe(MPI.ANY_SOURCE, RECORD, status):
         report = hidden.recv(source=status.source, tag=RECORD)
-        _arrived.setdefault((key, status.source), []).append(report)
+        _arrived.setdefault((key, status.source), []).append((time.monotonic(), *report))
 
 
 def look_for_leavers(traffic: Traffic) -> None:
-    """Raise an error if a rank has left the loop that this one is in, after fewer steps."""
+    """Raise an error if a rank has left the loop that this one is in: after fewer steps, or a long time ago."""
     if not traffic.frames or traffic.frames[-1].again:
         return
     frame = traffic.frames[-1]
     for key, comm in traffic.communicators.items():
         _collect(comm, key)
         for rank in range(comm.remote_size if comm.Is_inter() else comm.size):
-            for name, steps, *_ in _arrived.get((key, rank), ())[:1]:
-                if name == frame.log.name and steps <= frame.step:
+            for when, name, steps, whole, *_ in _arrived.get((key, rank), ())[:1]:
+                if name == frame.log.name and (whole <= frame.step or time.monotonic() - when > patience()):
                     raise RankError(
                         f"the ranks do not agree on the loop {name}: rank {rank} ended it after {steps} steps, and rank"
                         f" {comm.rank} waits for a message in step {frame.step}. The condition of the loop has to come out"
@@ -156,9 +180,9 @@ def look_for_leavers(traffic: Traffic) -> None:
                     )
 
 
-def _compare(log: LoopLog, comm: Any, rank: int, mine: tuple[Any, ...], theirs: tuple[Any, ...]) -> None:
-    name, steps, scheme, received = mine
-    their_name, their_steps, their_scheme, sent, _ = theirs
+def _compare(comm: Any, rank: int, mine: tuple[Any, ...], theirs: tuple[Any, ...]) -> None:
+    name, steps, _, scheme, received = mine
+    their_name, their_steps, _, their_scheme, sent, _ = theirs
     here, there = f"rank {comm.rank}", f"rank {rank}"
     if their_name != name:
         raise RankError(

@@ -11,6 +11,7 @@ from typing import Any
 
 from mpi4py import MPI
 
+from checkpointer.mpi4py.persistent import MAKING
 from checkpointer.mpi4py.private import prepare
 
 
@@ -79,6 +80,8 @@ def _install() -> None:
         for name in _MAKING:
             if hasattr(kind, name):
                 setattr(kind, name, _making(getattr(kind.__base__, name)))
+        for name, make in MAKING.items():
+            setattr(kind, name, make)
 
 
 _install()

@@ -109,6 +109,12 @@ class Exchange:
         """The whole tape is reversed: what was sent on the way has to be on its way before the memory is used again."""
         finish_all([request for request, _ in self._letters])
         self._letters = []
+        if self._aside:
+            _, rank, tag, _ = next(iter(self._aside))
+            raise RankError(
+                f"rank {rank} of a communicator sent back the adjoint of a message with the tag {tag} that this rank has"
+                " not sent it"
+            )
 
 
 def exchange_of(tape: Tape) -> Exchange:

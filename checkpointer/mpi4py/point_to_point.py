@@ -13,7 +13,6 @@ from mpi4py import MPI
 
 from checkpointer.active import active
 from checkpointer.boxes import is_traced
-from checkpointer.mpi4py.agreement import digest_of
 from checkpointer.mpi4py.buffers import Buffer
 from checkpointer.mpi4py.exchange import Received, Sent, exchange_of
 from checkpointer.mpi4py.private import key_of
@@ -27,13 +26,13 @@ WAYS = {
     "Ibsend": MPI.Comm.Isend,  # the program's buffer may be too small for more
 }
 """Operation that begins to send -> mpi4py's."""
+_MOST = 2**61 - 1
 
 
 def noted(comm: Any, rank: int, tag: int, size: int | None) -> None:
     """Note that this rank sends a message of so many bytes to another one, or, if that is None, receives one from it."""
     traffic = active.traffic
     key = key_of(comm)
-    traffic.communicators.setdefault(key, comm)
     if size is None:
         traffic.events += 1
     else:
@@ -45,7 +44,12 @@ def noted(comm: Any, rank: int, tag: int, size: int | None) -> None:
         side = log.received if size is None else log.sent
         sums = side.setdefault((key, rank), [0, 0])
         sums[0] += 1
-        sums[1] = (sums[1] + digest_of(frame.step, tag)) % 2**62
+        sums[1] = (sums[1] + _mixed(frame.step, tag)) % _MOST
+
+
+def _mixed(step: int, tag: int) -> int:
+    """A number for a step and a tag; sums of such numbers hardly agree by chance."""
+    return (step * 0x9E3779B97F4A7C15 + tag * 0xC2B2AE3D27D4EB4F + 1) ** 3 % _MOST
 
 
 def expected(comm: Any, source: int, tag: int) -> tuple[int, int, list[Any] | None]:

@@ -20,6 +20,7 @@ ADJOINT, RECORD, NEWS = 1, 2, 3
 
 def _forget(comm: Any, keyval: int, duplicate: Any) -> None:
     """Free the duplicate of a communicator that is being freed."""
+    _ready.pop(comm.handle, None)
     if comm not in (MPI.COMM_WORLD, MPI.COMM_SELF):  # which go when MPI ends
         duplicate.comm.Free()
 
@@ -49,6 +50,8 @@ class Duplicate:
 
 _KEY = MPI.Comm.Create_keyval(delete_fn=_forget)
 _world: Duplicate | None = None
+_ready: dict[int, Any] = {}
+"""Duplicates that all ranks have, by the handle of the communicator."""
 
 
 def raw(comm: Any) -> Any:
@@ -73,10 +76,10 @@ def prepare_world() -> None:
         others = Duplicate(MPI.COMM_WORLD), Duplicate(MPI.COMM_SELF)
         MPI.COMM_WORLD.Set_attr(_KEY, others[0])
         MPI.COMM_SELF.Set_attr(_KEY, others[1])
-        atexit.register(_arrive, [_world, *others])
+        atexit.register(arrive, [_world, *others])
 
 
-def _arrive(duplicates: list[Duplicate]) -> None:
+def arrive(duplicates: list[Duplicate]) -> None:
     """Let what nobody has used arrive before MPI ends, unless a rank is missing."""
     until = time.monotonic() + 1
     waiting = [duplicate for duplicate in duplicates if duplicate.request is not None]
@@ -102,6 +105,9 @@ def private(comm: Any) -> Any:
     TraceError
         If the communicator was made where checkpointer does not see it.
     """
+    found = _ready.get(comm.handle)
+    if found is not None:
+        return found
     duplicate = comm.Get_attr(_KEY)
     if duplicate is None:
         raise refuse(
@@ -110,9 +116,11 @@ def private(comm: Any) -> Any:
             "make it in a module that is rewritten, from the MPI.COMM_WORLD of that module, or load that module with the"
             " import hook, too",
         )
-    return duplicate.ready()
+    found = _ready[comm.handle] = duplicate.ready()
+    return found
 
 
-def key_of(comm: Any) -> Any:
+def key_of(comm: Any) -> int:
     """What two objects for the same communicator have in common."""
-    return int(private(comm).handle)
+    private(comm)  # refuses what is made elsewhere
+    return int(comm.handle)

@@ -32,6 +32,11 @@ class Waiting:
 
     __slots__ = ()
 
+    @property
+    def over(self) -> bool:
+        """Whether nobody has to wait for it any more."""
+        return bool(self == MPI.REQUEST_NULL)
+
     def _wait(self, status: Any = None) -> Any:
         """Wait until it is done."""
         raise NotImplementedError
@@ -199,7 +204,7 @@ def done(request: Any, status: Any = None) -> bool:
 
 def is_over(request: Any) -> bool:
     """Whether nobody waits for the request any more."""
-    return bool(request == MPI.REQUEST_NULL)
+    return bool(request.over if _ours(request) else request == MPI.REQUEST_NULL)
 
 
 # --- several requests ------------------------------------------------------------------------------------------------

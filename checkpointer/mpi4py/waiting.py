@@ -8,8 +8,9 @@ came to the end of a loop in whose step this one still is (`checkpointer.mpi4py.
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mpi4py import MPI
@@ -22,9 +23,11 @@ _AT_ONCE = 2000
 """How often to ask before anything else is done: a few hundred microseconds."""
 _EVERY = 0.02
 """Seconds between two looks at the news."""
+_LAST = sys.maxsize
+"""The number of the call that a rank makes after its last one."""
 
 _failures: list[tuple[int, int, str]] = []
-"""Rank, number of its differentiated call, and what it raised."""
+"""Rank, number of its differentiated call, and what it did."""
 _letters: list[Any] = []
 """Our own news, kept until they are sent."""
 _calls = 0
@@ -75,22 +78,31 @@ def _let_others_run() -> None:
 def look_around() -> None:
     """Raise an error if another rank has raised one, or has left the loop that this one is in."""
     comm = news_comm()
-    status = MPI.Status()
-    while comm is not None and comm.Iprobe(MPI.ANY_SOURCE, NEWS, status):
-        number, text = comm.recv(source=status.source, tag=NEWS)
-        _failures.append((status.source, number, text))
+    if comm is not None:
+        _read(comm)
     traffic = active.traffic
     if traffic is None:
         return
     for rank, number, text in _failures:
-        if number >= traffic.number:
+        if number >= traffic.number and _concerns(rank, traffic):
             raise RankError(
-                f"rank {MPI.COMM_WORLD.rank} waits for a message or for the other ranks, but rank {rank} of the world raised"
-                f" {text}"
+                f"rank {MPI.COMM_WORLD.rank} waits for a message or for the other ranks, but rank {rank} of the world"
+                f" {text}",
+                known=True,
             )
     from checkpointer.mpi4py.agreement import look_for_leavers  # which waits, too
 
     look_for_leavers(traffic)
+
+
+def _concerns(rank: int, traffic: Any) -> bool:
+    """Whether a rank of the world belongs to a communicator that a call has used."""
+    for comm in traffic.communicators.values():
+        groups = [comm.Get_group(), comm.Get_remote_group()] if comm.Is_inter() else [comm.Get_group()]
+        for group in groups:
+            if MPI.COMM_WORLD.Get_group().Translate_ranks([rank], group)[0] != MPI.UNDEFINED:
+                return True
+    return False
 
 
 def begin(traffic: Any) -> None:
@@ -104,11 +116,40 @@ def begin(traffic: Any) -> None:
 def tell(traffic: Any, error: BaseException) -> None:
     """Let all other ranks know that this one raised an error; those that learned of it from another know already."""
     comm = news_comm()
-    if comm is None or isinstance(error, RankError):
+    if comm is None or (isinstance(error, RankError) and error.known):
         return
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     text = text if isinstance(error, CheckpointerError) else text.partition("\n")[0]
-    for rank in range(comm.size):
-        if rank != comm.rank:
-            _letters.append(comm.isend((traffic.number, text), rank, NEWS))
-    _letters[:] = [letter for letter in _letters if not letter.test()[0]]
+    others = [rank for rank in range(comm.size) if rank != comm.rank]
+    _write(comm, others, (traffic.number, f"raised {text}"))
+
+
+def _write(comm: Any, ranks: Iterable[int], letter: tuple[int, str]) -> None:
+    _letters[:] = [request for request in _letters if not request.test()[0]]
+    _letters.extend(comm.isend(letter, rank, NEWS) for rank in ranks)
+
+
+def leave() -> None:
+    """The program ends: let a neighbour know, which may wait for this rank, and wait for it to tell others if it does.
+
+    No news may be on its way when MPI ends. Nothing of this happens where a rank has not loaded the drop-in module.
+    """
+    soon = time.monotonic() + 1
+    while (comm := news_comm()) is None:
+        if MPI.Is_finalized() or time.monotonic() > soon:
+            return
+    if comm.size > 1:
+        _write(comm, [(comm.rank + 1) % comm.size], (_LAST, "came to the end of the program"))
+    barrier = comm.Ibarrier()
+    while not barrier.Test():
+        _read(comm)
+        time.sleep(0.005 if time.monotonic() > soon else 0)  # the others may compute for hours
+    _read(comm)
+
+
+def _read(comm: Any) -> None:
+    """Take in the news that have arrived."""
+    status = MPI.Status()
+    while comm.Iprobe(MPI.ANY_SOURCE, NEWS, status):
+        number, text = comm.recv(source=status.source, tag=NEWS)
+        _failures.append((status.source, number, text))

@@ -457,3 +457,21 @@ def test_processes_that_write_it_at_once(heat):
         process.communicate(timeout=120)
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert os.listdir(os.path.dirname(cache_of(heat))) == [os.path.basename(cache_of(heat))]
+
+
+def test_writers_on_several_machines_may_have_the_same_numbers(heat, monkeypatch):
+    """The ranks of an MPI program on a shared file system: one comes while another is about to be done."""
+    code, replace = compile("x = 1", heat, "exec"), os.replace
+    monkeypatch.setattr(cached, "compiled", lambda data, path: code)
+
+    def interrupted(unfinished, place):
+        monkeypatch.setattr(os, "replace", replace)
+        assert code_of(b"x = 1", heat) == code
+        assert os.path.exists(cache_of(heat))
+        replace(unfinished, place)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    assert code_of(b"x = 1", heat) == code
+    assert os.listdir(os.path.dirname(cache_of(heat))) == [os.path.basename(cache_of(heat))]
+    monkeypatch.setattr(cached, "compiled", None)
+    assert code_of(b"x = 1", heat) == code
