@@ -269,22 +269,5 @@ def _use_whole(pen: Pen, whole: str) -> None:
     )
 
 
-COLLECTIVES = [
-    bcast,
-    reduce,
-    allreduce,
-    allreduce,
-    of_number,
-    counted,
-    allgather,
-    allgatherv,
-    gather,
-    gatherv,
-    scatter,
-    scatterv,
-    alltoall,
-    alltoallv,
-    scan,
-    reduce_scatter,
-    barrier,
-]
+BASIC = [bcast, allreduce, allreduce, of_number, counted, barrier]
+COLLECTIVES = [reduce, allgather, allgatherv, gather, gatherv, scatter, scatterv, alltoall, alltoallv, scan, reduce_scatter]

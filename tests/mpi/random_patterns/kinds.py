@@ -40,7 +40,7 @@ def _calls(pen: Pen, c: object, name: str, count: int, datatype: str) -> Piece:
     elif kind == "bcast":
         pen.emit(f"{c.name}.Bcast([{name}, {datatype}], root={c.size} - 1)")
     elif kind == "replace":
-        pen.emit(f"{c.name}.Sendrecv_replace({name}[1:4], {c.right}, source={c.left})")
+        pen.emit(f"{c.name}.Sendrecv_replace({name}[1:4], {c.right}, 8, {c.left}, 8)")
     else:
         pen.emit(
             f"{other} = np.empty(({c.size}, {count}), dtype={dtype})",

@@ -22,16 +22,11 @@ def ring(pen: Pen) -> Piece:
     out, source = pen.outgoing(count)
     into, target = pen.incoming(count, [source])
     to, back = pen.pick([(c.right, c.left), (c.left, c.right), (c.upper, c.lower)])
-    tag = pen.tag()
-    pen.emit(
-        pen.pick(
-            [
-                f"{c.name}.Sendrecv({out}, dest={to}, recvbuf={into}, source={back})",
-                f"{c.name}.Sendrecv({out}, {to}, {tag}, {into}, {back}, {tag})",
-                f"{c.name}.Sendrecv(sendbuf={out}, dest={to}, recvbuf={into}, source={back})",
-            ]
-        )
-    )
+    tag = pen.tagged()
+    if tag:
+        pen.emit(f"{c.name}.Sendrecv({out}, {to}, {tag}, {into}, {back}, {tag})")
+    else:
+        pen.emit(f"{c.name}.Sendrecv({out}, dest={to}, recvbuf={into}, source={back})")
     absorb(pen, target)
     yield from ()
 
@@ -41,7 +36,9 @@ def replaced(pen: Pen) -> Piece:
     c, count = pen.communicator(), pen.count()
     buffer, _ = pen.incoming(count)
     to, back = pen.pick([(c.right, c.left), (c.left, c.right), (c.upper, c.lower)])
-    pen.emit(f"{c.name}.Sendrecv_replace({buffer}, dest={to}, source={back})")
+    tag = pen.tagged()
+    tags = f", sendtag={tag}, recvtag={tag}" if tag else ""
+    pen.emit(f"{c.name}.Sendrecv_replace({buffer}, dest={to}, source={back}{tags})")
     yield from ()
 
 
@@ -50,8 +47,9 @@ def parity(pen: Pen) -> Piece:
     c, count = pen.communicator(), pen.count()
     out, source = pen.outgoing(count)
     into, target = pen.incoming(count, [source])
-    send = f"{c.name}.{pen.pick(['Send', 'Ssend'])}({out}, dest={c.upper})"
-    receive = f"{c.name}.Recv({into}, source={c.lower})"
+    tag = _keyword(pen)
+    send = f"{c.name}.{pen.pick(['Send', 'Ssend'])}({out}, dest={c.upper}{tag})"
+    receive = f"{c.name}.Recv({into}, source={c.lower}{tag})"
     with pen.block(f"if {c.rank} % 2 == 0:"):
         pen.emit(send, receive)
     with pen.block("else:"):
@@ -79,13 +77,13 @@ def pair(pen: Pen) -> Piece:
     c, count = pen.communicator(), pen.count()
     out, source = pen.outgoing(count)
     into, target = pen.incoming(count, [source])
-    partner = pen.fresh("partner")
+    partner, tag = pen.fresh("partner"), _keyword(pen)
     pen.emit(f"{partner} = {c.rank} ^ 1")
     with pen.block(f"if {partner} < {c.size}:"):
         with pen.block(f"if {c.rank} < {partner}:"):
-            pen.emit(f"{c.name}.Ssend({out}, dest={partner})", f"{c.name}.Recv({into}, source={partner})")
+            pen.emit(f"{c.name}.Ssend({out}, dest={partner}{tag})", f"{c.name}.Recv({into}, source={partner}{tag})")
         with pen.block("else:"):
-            pen.emit(f"{c.name}.Recv({into}, source={partner})", f"{c.name}.Send({out}, dest={partner})")
+            pen.emit(f"{c.name}.Recv({into}, source={partner}{tag})", f"{c.name}.Send({out}, dest={partner}{tag})")
     absorb(pen, target)
     yield from ()
 
@@ -95,12 +93,13 @@ def one_way(pen: Pen) -> Piece:
     c, count = pen.communicator(), pen.count()
     out, source = pen.outgoing(count)
     into, target = pen.incoming(count, [source])
+    tag = _keyword(pen)
     with pen.block(f"if {c.rank} == 0 and {c.size} > 1:"):
-        pen.emit(f"{c.name}.Send({out}, {c.size} - 1)")
+        pen.emit(f"{c.name}.Send({out}, {c.size} - 1{tag})")
         if pen.odds(0.3):
             local(pen)
     with pen.block(f"if {c.rank} == {c.size} - 1 and {c.rank} > 0:"):
-        pen.emit(f"{c.name}.Recv({into}, 0)")
+        pen.emit(f"{c.name}.Recv({into}, 0{tag})")
         if pen.odds(0.7):
             absorb(pen, target)
     yield from ()
@@ -110,11 +109,11 @@ def star(pen: Pen) -> Piece:
     """The first rank sends a row to each of the others."""
     c = pen.communicator()
     matrix, vector = pen.readable("matrices", ["n"]), pen.writable()
-    first = pen.chance.randrange(7)
+    first, tag = pen.chance.randrange(7), pen.pick(["50", "50", pen.tag()])
     with pen.block(f"if {c.rank} == 0:"), pen.block(f"for q in range(1, {c.size}):"):
-        pen.emit(f"{c.name}.Send({matrix}[q % 4], dest=q, tag=q)")
+        pen.emit(f"{c.name}.Send({matrix}[q % 4], dest=q, tag={tag} + q)")
     with pen.block("else:"):
-        pen.emit(f"{c.name}.Recv({vector}[{first}:{first + 6}], source=0, tag={c.rank})")
+        pen.emit(f"{c.name}.Recv({vector}[{first}:{first + 6}], source=0, tag={tag} + {c.rank})")
     absorb(pen, vector)
     yield from ()
 
@@ -124,15 +123,21 @@ def overwritten(pen: Pen) -> Piece:
     c, count = pen.communicator(), pen.pick([2, 3, 4])
     first, second = pen.outgoing(count)[0], pen.outgoing(count)[0]
     target = pen.writable()
-    buffer = pen.fresh("buffer")
-    pen.emit(f"{buffer} = np.empty({count})")
-    pen.emit(f"if {c.rank} < {c.size} - 1:", f"    {c.name}.Send({first}, dest={c.rank} + 1)")
+    buffer, tag = pen.fresh("buffer"), _keyword(pen)
+    pen.emit(f"{buffer} = np.zeros({count})")
+    pen.emit(f"if {c.rank} < {c.size} - 1:", f"    {c.name}.Send({first}, dest={c.rank} + 1{tag})")
     with pen.block(f"if {c.rank} > 0:"):
-        pen.emit(f"{c.name}.Recv({buffer}, source={c.rank} - 1)")
+        pen.emit(f"{c.name}.Recv({buffer}, source={c.rank} - 1{tag})")
         pen.emit(f"{target}[:{count}] += 0.2 * np.sin({buffer})", f"{buffer}[:] = 0.5")
-    pen.emit(f"{c.name}.Sendrecv({second}, {c.right}, recvbuf={buffer}, source={c.left})")
+    tag = pen.tag()
+    pen.emit(f"{c.name}.Sendrecv({second}, {c.right}, {tag}, recvbuf={buffer}, source={c.left}, recvtag={tag})")
     pen.emit(f"{target}[-{count}:] *= np.cos({buffer})", f"{buffer}.fill(0.0)")
     yield from ()
+
+
+def _keyword(pen: Pen) -> str:
+    tag = pen.tagged()
+    return f", tag={tag}" if tag else ""
 
 
 # --- non-blocking ---
@@ -217,7 +222,7 @@ def columns(pen: Pen) -> Piece:
     c, tag = pen.communicator(), pen.tag()
     matrix = pen.writable("matrices", ["n"])
     buffer = pen.fresh("column")
-    pen.emit(f"{buffer} = np.empty(4)")
+    pen.emit(f"{buffer} = np.zeros(4)")
     posts = [
         f"{c.name}.Irecv({buffer}, source={c.lower}, tag={tag})",
         f"{c.name}.Isend(np.ascontiguousarray({matrix}[:, 4]), dest={c.upper}, tag={tag})",
@@ -339,10 +344,10 @@ def posted_from_any(pen: Pen) -> Piece:
         pen.emit(
             f"{got} = np.empty(({c.size} - 1, 2))",
             f"{states} = [MPI.Status() for _ in {got}]",
-            f"{requests} = [{c.name}.Irecv(row, MPI.ANY_SOURCE, {tag}) for row in {got}]",
+            f"{requests} = [{c.name}.Irecv(entry, MPI.ANY_SOURCE, {tag}) for entry in {got}]",
             f"MPI.Request.Waitall({requests}, {states})",
-            f"for row, state in zip({got}, {states}):",
-            f"    {x}[state.source] += 0.3 * np.sin(row[0] - row[1])",
+            f"for entry, state in zip({got}, {states}):",
+            f"    {x}[state.source] += 0.3 * np.sin(entry[0] - entry[1])",
         )
     with pen.block("else:"):
         pen.emit(f"{c.name}.Send({out}, dest={c.size} - 1, tag={tag})")

@@ -15,7 +15,9 @@ def ring(pen: Pen) -> Piece:
     c, got = pen.communicator(), pen.fresh("got")
     given, use = _thing(pen)
     to, back = pen.pick([(c.right, c.left), (c.left, c.right)])
-    pen.emit(f"{got} = {c.name}.sendrecv({given}, dest={to}, source={back})")
+    tag = pen.tagged()
+    tags = f", sendtag={tag}, recvtag={tag}" if tag else ""
+    pen.emit(f"{got} = {c.name}.sendrecv({given}, dest={to}, source={back}{tags})")
     _use(pen, c, got, use)
     yield from ()
 
@@ -24,7 +26,10 @@ def parity(pen: Pen) -> Piece:
     """Even ranks send first, odd ones receive first."""
     c, got = pen.communicator(), pen.fresh("got")
     given, use = _thing(pen)
-    send, receive = f"{c.name}.send({given}, dest={c.rank} + 1)", f"{got} = {c.name}.recv(source={c.rank} - 1)"
+    mark = pen.tagged()
+    tag = f", tag={mark}" if mark else ""
+    send = f"{c.name}.send({given}, dest={c.rank} + 1{tag})"
+    receive = f"{got} = {c.name}.recv(source={c.rank} - 1{tag})"
     last, first = f"if {c.rank} < {c.size} - 1:", f"if {c.rank} > 0:"
     with pen.block(f"if {c.rank} % 2 == 0:"):
         pen.emit(last, f"    {send}", first, f"    {receive}")

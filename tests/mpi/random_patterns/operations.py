@@ -12,6 +12,6 @@ def root_of(pen: Pen, c: Communicator) -> str:
 
 def operation(pen: Pen, c: Communicator) -> tuple[str, str, str]:
     """An operation, the form of what is given to it, and a factor that keeps the result small."""
-    name = pen.pick(["SUM", "SUM", "SUM", "MAX", "MIN", "PROD"])
+    name = pen.pick(pen.operations)
     form = "(1.0 + 0.2 * np.sin({}))" if name == "PROD" else pen.pick(["{}", "{}", "np.sin({})"])
     return f"MPI.{name}", form, f"(0.8 / {c.size})" if name == "SUM" else "0.9"

@@ -75,6 +75,7 @@ class Pen:
         self.indent = 0
         self.names = 0
         self.tags = 100
+        self.operations = ["SUM"]
 
     # --- choices ---
 
@@ -119,6 +120,10 @@ class Pen:
         """A tag that no other message has."""
         self.tags += 1
         return self.tags
+
+    def tagged(self) -> str:
+        """A tag to send and receive with, or none, which receives any: not where an earlier message may be waiting."""
+        return "" if self.scope.alone and self.odds(0.5) else str(self.tag())
 
     # --- variables ---
 
@@ -193,7 +198,7 @@ class Pen:
                     f"np.sin({source})",
                     f"0.5 * {source}",
                     f"{source}.copy()",
-                    f"np.ascontiguousarray({source}[::-1])",
+                    f"{source}[::-1].copy()",
                 ]
             ), ""
         return self._buffer(count, self.readable, but, whole=whole)

@@ -28,6 +28,7 @@ FEATURES = {
     "nonblocking": messages.NONBLOCKING,
     "wildcards": messages.WILDCARDS,
     "persistent": messages.PERSISTENT,
+    "basic": collectives.BASIC,
     "collectives": collectives.COLLECTIVES,
     "lower": objects.LOWER,
     "complex": kinds.COMPLEX,
@@ -35,9 +36,9 @@ FEATURES = {
 }
 """What can be left out, with the pieces that belong to it."""
 
-WEIGHTS = {"blocking": 5, "nonblocking": 6, "wildcards": 2, "persistent": 2, "collectives": 5, "lower": 4, "complex": 3, "single": 3}
+WEIGHTS = {"blocking": 5, "nonblocking": 6, "wildcards": 2, "persistent": 2, "basic": 3, "collectives": 5, "lower": 4, "complex": 3, "single": 3}
 _NOT_IN_CALLS = ("persistent", "complex", "single")
-SWITCHES = [*FEATURES, "communicators", "made", "nested", "while", "helper", "branch", "maxmin"]
+SWITCHES = [*FEATURES, "communicators", "made", "nested", "while", "helper", "branch", "operations"]
 
 HEAD = """\
 import math
@@ -87,6 +88,7 @@ class _Author:
         self.endless = False
         self.pieces: list[str] = []
         self.pen = Pen(seed, Scope(["u", "v", "w"], ["m", "n"], ["s", "t"], []))
+        self.pen.operations = ["SUM"] if "operations" in without else ["SUM", "SUM", "SUM", "MAX", "MIN", "PROD"]
         self.features = [name for name in FEATURES if name not in without and name not in ("complex", "single")]
         kind = self.choices.choices(["", "complex", "single"], [76, 12, 12])[0]
         if kind and kind not in without:
@@ -171,7 +173,7 @@ class _Author:
 
     def call(self, place: str, depth: int) -> None:
         """A call of a function of the module, which communicates."""
-        x, m = self.pen.writable(), self.pen.writable("matrices")
+        x, m = self.pen.writable(), self.pen.writable("matrices", ["n"])
         y, s = self.pen.readable(but=[x]), self.pen.number()
         name = self.pen.fresh("exchange")
         around, self.pen.lines = self.pen.lines, []
@@ -199,7 +201,7 @@ class _Author:
         """The lines that make the communicators, in the module and in the function."""
         makers = {
             "ring": ("comm.Create_cart([comm.size], periods=[True])", 0.3),
-            "row": ("comm.Create_cart([comm.size])", 0.2),
+            "chain": ("comm.Create_cart([comm.size])", 0.2),
             "grid": ("comm.Create_cart(MPI.Compute_dims(comm.size, 2), periods=[True, False])", 0.2),
             "half": ("comm.Split(comm.rank % 2, comm.rank)", 0.25),
             "back": ("comm.Split(0, -comm.rank)", 0.15),
@@ -301,7 +303,7 @@ def _world() -> Communicator:
 def _neighbours(name: str, lines: list[str]) -> Communicator:
     """The names of a communicator; Cartesian ones say themselves who the neighbours are."""
     usual = Communicator.named(name)
-    if name in ("ring", "row", "grid"):
+    if name in ("ring", "chain", "grid"):
         axis = {"grid": 1}.get(name, 0)
         lines.append(f"{name}_left, {name}_right = {name}.Shift({axis}, 1)")
         ends = (f"{name}_left", f"{name}_right")
