@@ -209,6 +209,7 @@ class _Call:
         results, self._results = self._results, None  # type: ignore[assignment]
         with self._account.under_way("reverse"), self._sessions.closed_after_errors(), talking(self._traffic):
             self._pull_back(results, cotangent)
+        self._traffic.close()
         return self._selected.gradient()
 
     def _pull_back(self, results: _Results, cotangent: Any) -> None:

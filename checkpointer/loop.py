@@ -38,7 +38,7 @@ from checkpointer.stretch import Adjoint, Group, Stretch, Wrapper, check_nothing
 from checkpointer.tape import Tape, active, not_recording, recording
 from checkpointer.taped import Taped
 from checkpointer.tracebacks import full_tracebacks
-from checkpointer.traffic import LoopLog, may_communicate
+from checkpointer.traffic import LoopLog, loaded, may_communicate
 from checkpointer.trial import on_trial
 from checkpointer.work import Work
 
@@ -506,9 +506,10 @@ def differentiate(loop: Loop, forward: ForwardSweep, reverse: ReverseSweep) -> E
     wrapper.adopt(around)
     for memory in wrapper.memories.values():
         memory.written = 0, memory.root.nbytes  # wherever the loop may write
-    if may_communicate(around, loop.state.functions()):
+    if loaded():
         loop.log = LoopLog(loop.work.place, durable=loop.points is not None)
-    elif not any(is_varied(leaf.value) for leaf in around.leaves):
+    varies = any(is_varied(leaf.value) for leaf in around.leaves)
+    if not varies and not may_communicate(around, loop.state.functions()):
         report_undifferentiated(loop)
         return _undifferentiated(loop, tape, around, wrapper)
     loop.work.start()

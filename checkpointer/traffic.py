@@ -66,13 +66,24 @@ class LoopLog:
 
 @dataclass
 class Frame:
-    """A step of a loop that is running: for the first time, or again."""
+    """A step of a loop that is running: for the first time, or again.
+
+    Attributes
+    ----------
+    taken : int
+        How many outcomes of the first time were used.
+    receiving : list
+        Requests of messages that are being received.
+    made : list
+        Communicators that were made.
+    """
 
     log: LoopLog
     step: int
     again: bool
     taken: int = 0
     receiving: list[Any] = field(default_factory=list)
+    made: list[Any] = field(default_factory=list)
 
 
 class Traffic:
@@ -81,7 +92,9 @@ class Traffic:
     Attributes
     ----------
     communicators : dict
-        Those that it used, by their key.
+        The private duplicates of those that it used, by their key (`checkpointer.mpi4py.private`).
+    orphans : list
+        Communicators that the program has freed: the way back needs them.
     frames : list of Frame
         The steps that are running, the innermost loop's last.
     first, again, adjoint : Count
@@ -95,7 +108,8 @@ class Traffic:
     """
 
     def __init__(self) -> None:
-        self.communicators: dict[Any, Any] = {}
+        self.communicators: dict[int, Any] = {}
+        self.orphans: list[Any] = []
         self.frames: list[Frame] = []
         self.first = Count()
         self.again = Count()
@@ -103,6 +117,12 @@ class Traffic:
         self.receiving: list[Any] = []
         self.number = 0
         self.events = 0
+
+    def close(self) -> None:
+        """The call has been reversed."""
+        for comm in self.orphans:
+            comm.Free()
+        self.orphans = []
 
     @property
     def repeats(self) -> bool:
@@ -206,8 +226,13 @@ def talking(traffic: Traffic) -> Iterator[None]:
         active.traffic = outer
 
 
+def loaded() -> bool:
+    """Whether the program has loaded the drop-in mpi4py."""
+    return "checkpointer.mpi4py.MPI" in sys.modules
+
+
 def may_communicate(survey: Any, functions: Any) -> bool:
-    """Whether a loop may exchange messages: its state or its code leads to a communicator or to mpi4py.
+    """Whether a loop may exchange messages with other ranks: its state or its code leads to a communicator or to mpi4py.
 
     Ranks decide by that, and not by what they differentiate themselves, whether the loop is differentiated.
     """

@@ -121,10 +121,14 @@ def agree_at_end(log: LoopLog, steps: int, scheme: str, *, last: bool) -> None:
         If they do not agree.
     """
     traffic: Traffic = active.traffic
-    for key in log.collective:
+    for key in [key for key in log.collective if traffic.communicators[key] != MPI.COMM_NULL]:
         together(traffic.communicators[key], f"the end of the loop {log.name}", f"{steps} steps", scheme)
     mine = log.name, steps, steps - last, scheme
-    peers = sorted(log.sent.keys() | log.received.keys(), key=str)
+    peers = sorted(
+        pair
+        for pair in log.sent.keys() | log.received.keys()
+        if traffic.communicators[pair[0]] != MPI.COMM_NULL
+    )
     for key, rank in peers:
         hidden = private(traffic.communicators[key])
         report = (*mine, log.sent.get((key, rank), [0, 0]), log.received.get((key, rank), [0, 0]))
@@ -169,6 +173,8 @@ def look_for_leavers(traffic: Traffic) -> None:
         return
     frame = traffic.frames[-1]
     for key, comm in traffic.communicators.items():
+        if comm == MPI.COMM_NULL:
+            continue  # made and freed in a step
         _collect(comm, key)
         for rank in range(comm.remote_size if comm.Is_inter() else comm.size):
             for when, name, steps, whole, *_ in _arrived.get((key, rank), ())[:1]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from mpi4py import MPI
 
+from checkpointer.active import active
+from checkpointer.mpi4py.exchange import exchange_of
 from checkpointer.mpi4py.persistent import MAKING
 from checkpointer.mpi4py.private import prepare
 
@@ -68,11 +70,29 @@ _MAKING = (
 
 def _making(original: Callable[..., Any]) -> Callable[..., Any]:
     def make(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return adopted(original(self, *args, **kwargs))
+        made = adopted(original(self, *args, **kwargs))
+        if active.traffic is not None and active.traffic.frames:
+            active.traffic.frames[-1].made.append(made)
+        return made
 
     make.__name__ = make.__qualname__ = original.__name__
     make.__doc__ = original.__doc__
     return make
+
+
+def free(self: Any) -> None:
+    """Free a communicator in a differentiated call: when nothing on the way back needs it any more.
+
+    Steps that are computed again use what was made before the loop, and make again what they made themselves.
+    """
+    traffic = active.traffic
+    frames = traffic.frames
+    if not frames or not any(self is made for made in frames[-1].made):
+        traffic.orphans.append(self)
+    elif active.tape is not None:
+        exchange_of(active.tape).orphans.append(self)
+    else:
+        MPI.Comm.Free(self)
 
 
 def _install() -> None:

@@ -11,6 +11,7 @@ sent, so adjoints that come before they are wanted are put aside.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,12 +21,17 @@ from mpi4py import MPI
 from checkpointer.active import active
 from checkpointer.boxes import box
 from checkpointer.errors import RankError
+from checkpointer.mpi4py.agreement import digest_of
 from checkpointer.mpi4py.private import ADJOINT, key_of, private
 from checkpointer.mpi4py.waiting import finish_all, until
 from checkpointer.tape import Tape, TapeNode, memory_for, node_of
 from checkpointer.traffic import Count
 
 _HEADER = 3  # 64-bit numbers
+_live: weakref.WeakSet[Exchange] = weakref.WeakSet()
+"""Those of all tapes that are still to be reversed."""
+_aside: dict[tuple[int, int, int, int, int], Any] = {}
+"""Adjoints that came before they were wanted: by communicator, rank, tape, tag and number."""
 
 
 class Exchange:
@@ -33,20 +39,26 @@ class Exchange:
 
     Attributes
     ----------
-    label : (str, int)
+    place : (str, int)
         Loop and step that the tape is of.
+    label : int
+        A number for that, the same on all ranks.
     count : Count
         What the way back sends.
+    orphans : list
+        Communicators that the program has freed: the way back needs them.
     """
 
     def __init__(self, tape: Tape) -> None:
         traffic = active.traffic
-        self.label = traffic.where
+        self.place = traffic.where
+        self.label = digest_of(*((frame.log.name, frame.step) for frame in traffic.frames))
+        self.orphans: list[Any] = []
+        _live.add(self)
         self.count: Count = traffic.adjoint
         self._sent: dict[Any, int] = {}
         self._received: list[Received] = []
         self._letters: list[tuple[Any, Any]] = []
-        self._aside: dict[Any, Any] = {}
         tape.entries.insert(0, self)  # reversed after all others
 
     def keep(self, request: Any, content: Any) -> None:
@@ -78,24 +90,24 @@ class Exchange:
             self.number()
         data = b"" if adjoint is None else np.ascontiguousarray(adjoint).view(np.uint8).reshape(-1)
         letter = np.empty(8 * _HEADER + len(data), np.uint8)
-        letter[: 8 * _HEADER].view(np.int64)[:] = tag, number, self.label[1]
+        letter[: 8 * _HEADER].view(np.int64)[:] = tag, number, self.label
         letter[8 * _HEADER :] = np.frombuffer(data, np.uint8)
         self.count.add(len(letter))
         self._letters.append((private(comm).Isend([letter, MPI.BYTE], rank, ADJOINT), letter))
 
     def receive(self, comm: Any, rank: int, tag: int, number: int, dtype: Any) -> Any:
         """The adjoint of a message that was sent to ``rank``, or None."""
-        wanted = key_of(comm), rank, tag, number
-        while wanted not in self._aside:
+        wanted = key_of(comm), rank, self.label, tag, number
+        while wanted not in _aside:
             letter = self._next(private(comm), rank)
-            his_tag, his_number, step = map(int, letter[: 8 * _HEADER].view(np.int64))
-            if step != self.label[1]:
+            his_tag, his_number, label = map(int, letter[: 8 * _HEADER].view(np.int64))
+            if not any(label == other.label for other in _live):
                 raise RankError(
-                    f"rank {comm.rank} reverses step {self.label[1]} of the loop {self.label[0]}, and rank {rank} step"
-                    f" {step}: the ranks do not run the same schedule"
+                    f"rank {comm.rank} reverses step {self.place[1]} of the loop {self.place[0]}, and rank {rank} another"
+                    " one: the ranks do not run the same schedule"
                 )
-            self._aside[(*wanted[:2], his_tag, his_number)] = letter[8 * _HEADER :]
-        data = self._aside.pop(wanted)
+            _aside[(*wanted[:2], label, his_tag, his_number)] = letter[8 * _HEADER :]
+        data = _aside.pop(wanted)
         return data.view(dtype) if len(data) else None
 
     def _next(self, hidden: Any, rank: int) -> Any:
@@ -109,8 +121,12 @@ class Exchange:
         """The whole tape is reversed: what was sent on the way has to be on its way before the memory is used again."""
         finish_all([request for request, _ in self._letters])
         self._letters = []
-        if self._aside:
-            _, rank, tag, _ = next(iter(self._aside))
+        for comm in self.orphans:
+            comm.Free()
+        left = [(rank, tag) for _, rank, label, tag, _ in _aside if label == self.label]
+        if left:
+            _aside.clear()
+            rank, tag = left[0]
             raise RankError(
                 f"rank {rank} of a communicator sent back the adjoint of a message with the tag {tag} that this rank has"
                 " not sent it"
@@ -130,7 +146,7 @@ class Sent:
     def __init__(self, tape: Tape, comm: Any, rank: int, tag: int, node: TapeNode | None, dtype: Any) -> None:
         self.at = tape.here()
         self.exchange = exchange_of(tape)
-        self.comm, self.rank, self.tag = comm, rank, tag
+        self.comm, self.rank, self.tag = private(comm), rank, tag
         self.number = self.exchange.number_sent(comm, rank, tag)
         self.node = node
         self.dtype = dtype
@@ -152,7 +168,7 @@ class Received:
         self.at = tape.here()
         self.tape = tape
         self.exchange = exchange_of(tape)
-        self.comm = comm
+        self.comm = private(comm)  # the program may free its own before the way back
         self.rank = self.tag = self.number = -1
         self.exchange.note_received(self)
         self.node: TapeNode | None = None

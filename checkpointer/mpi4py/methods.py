@@ -10,19 +10,26 @@ from mpi4py import MPI
 from checkpointer.active import active
 from checkpointer.dropin import register_methods
 from checkpointer.mpi4py import collectives, point_to_point
-from checkpointer.mpi4py.communicators import KINDS
-from checkpointer.mpi4py.private import key_of
+from checkpointer.mpi4py.communicators import KINDS, free
+from checkpointer.mpi4py.private import private
 from checkpointer.refusals import refuse
 
-_METHODS: dict[str, Callable[..., Any]] = {**point_to_point.METHODS, **collectives.METHODS}
+_METHODS: dict[str, Callable[..., Any]] = {
+    **point_to_point.METHODS,
+    **collectives.METHODS,
+    "Disconnect": free,
+    "Free": free,
+    "free": free,
+}
+"""Name in mpi4py -> what stands for it in a differentiated call; what is missing is refused."""
 
 _HARMLESS = frozenset(
     "Abort Ack_failed Attach_buffer Call_errhandler Cart_map Compare Create_errhandler Create_from_group Create_keyval"
-    " Delete_attr Detach_buffer Disconnect Flush_buffer Free Free_keyval Get_attr Get_cart_rank Get_coords Get_dim"
+    " Delete_attr Detach_buffer Flush_buffer Free_keyval Get_attr Get_cart_rank Get_coords Get_dim"
     " Get_dims Get_dist_neighbors Get_dist_neighbors_count Get_edges Get_errhandler Get_failed Get_group Get_index Get_info"
     " Get_name Get_nedges Get_neighbors Get_neighbors_count Get_nnodes Get_parent Get_periods Get_rank Get_remote_group"
     " Get_remote_size Get_size Get_topo Get_topology Graph_map Is_inter Is_intra Is_revoked Set_attr Set_errhandler Set_info"
-    " Set_name Shift Send_init Bsend_init Rsend_init Ssend_init Recv_init f2py free fromhandle fromint handle toint py2f"
+    " Set_name Shift Send_init Bsend_init Rsend_init Ssend_init Recv_init f2py fromhandle fromint handle toint py2f"
     " Dup Dup_with_info Clone Split Split_type Create Create_group Create_cart Create_graph Create_dist_graph"
     " Create_dist_graph_adjacent Create_intercomm Sub Merge Accept Connect Spawn Spawn_multiple Join"
     " coords dim dims edges group index indegree info inedges is_inter is_intra is_topo name nedges neighbors nneighbors"
@@ -45,7 +52,8 @@ def _method(name: str, kind: type, ours: Callable[..., Any] | None) -> Callable[
                 "use Send, Recv, Isend, Irecv, Sendrecv, Bcast, Reduce, Allreduce, Gather, Scatter, Allgather, Alltoall,"
                 " Scan and their kin, or communicate outside of the function that is differentiated",
             )
-        active.traffic.communicators.setdefault(key_of(self), self)
+        hidden = private(self)
+        active.traffic.communicators[hidden.handle] = hidden
         return ours(self, *args, **kwargs)
 
     call.__name__ = name

@@ -14,7 +14,6 @@ from mpi4py import MPI
 from checkpointer.active import active
 from checkpointer.boxes import plain_nested
 from checkpointer.containers import Held
-from checkpointer.mpi4py import point_to_point
 from checkpointer.mpi4py.requests import Waiting, done, wait_for
 
 
@@ -25,13 +24,11 @@ class Prequest(Waiting, MPI.Prequest, Held):
     ----------
     request : Prequest
         mpi4py's.
-    begin : function
-        Begins the same message as an ordinary one: takes communicator, buffer, rank and tag.
+    begin : str
+        The communicator's method that begins the same message as an ordinary one.
     """
 
-    def __new__(
-        cls, request: Any, begin: Callable[..., Any], comm: Any, buf: Any, rank: int, tag: int
-    ) -> Any:
+    def __new__(cls, request: Any, begin: str, comm: Any, buf: Any, rank: int, tag: int) -> Any:
         self = super().__new__(cls, request)
         self.begin = begin
         self.comm = comm
@@ -42,7 +39,7 @@ class Prequest(Waiting, MPI.Prequest, Held):
         return self
 
     running: Any
-    begin: Any
+    begin: str
     comm: Any
     buf: Any
     rank: int
@@ -70,7 +67,7 @@ class Prequest(Waiting, MPI.Prequest, Held):
         if active.traffic is None:
             super().Start()
         else:
-            self.running = self.begin(self.comm, self.buf, self.rank, self.tag)
+            self.running = getattr(self.comm, self.begin)(self.buf, self.rank, self.tag)
 
     def Wait(self, status: Any = None) -> Literal[True]:  # noqa: N802
         return super().Wait(status) if active.traffic is None else self._wait(status)
@@ -87,7 +84,7 @@ class Prequest(Waiting, MPI.Prequest, Held):
             request.Start()
 
 
-def _making(name: str, begin: Callable[..., Any], *, receives: bool) -> Callable[..., Any]:
+def _making(name: str, begin: str, *, receives: bool) -> Callable[..., Any]:
     original = getattr(MPI.Comm, name)
 
     def make(comm: Any, buf: Any, rank: int, tag: int) -> Any:
@@ -106,10 +103,10 @@ def _making(name: str, begin: Callable[..., Any], *, receives: bool) -> Callable
 
 
 MAKING = {
-    "Send_init": _making("Send_init", point_to_point.isend, receives=False),
-    "Bsend_init": _making("Bsend_init", point_to_point.ibsend, receives=False),
-    "Rsend_init": _making("Rsend_init", point_to_point.irsend, receives=False),
-    "Ssend_init": _making("Ssend_init", point_to_point.issend, receives=False),
-    "Recv_init": _making("Recv_init", point_to_point.irecv, receives=True),
+    "Send_init": _making("Send_init", "Isend", receives=False),
+    "Bsend_init": _making("Bsend_init", "Ibsend", receives=False),
+    "Rsend_init": _making("Rsend_init", "Irsend", receives=False),
+    "Ssend_init": _making("Ssend_init", "Issend", receives=False),
+    "Recv_init": _making("Recv_init", "Irecv", receives=True),
 }
 """Methods of communicators that make a persistent request; they have them at all times."""

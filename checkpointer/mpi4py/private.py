@@ -22,6 +22,7 @@ def _forget(comm: Any, keyval: int, duplicate: Any) -> None:
     """Free the duplicate of a communicator that is being freed."""
     _ready.pop(comm.handle, None)
     if comm not in (MPI.COMM_WORLD, MPI.COMM_SELF):  # which go when MPI ends
+        _own.discard(duplicate.comm.handle)
         duplicate.comm.Free()
 
 
@@ -52,6 +53,8 @@ _KEY = MPI.Comm.Create_keyval(delete_fn=_forget)
 _world: Duplicate | None = None
 _ready: dict[int, Any] = {}
 """Duplicates that all ranks have, by the handle of the communicator."""
+_own: set[int] = set()
+"""The handles of those duplicates."""
 
 
 def raw(comm: Any) -> Any:
@@ -98,7 +101,7 @@ def news_comm() -> Any:
 
 
 def private(comm: Any) -> Any:
-    """The private duplicate of a communicator, as an object of mpi4py's own class.
+    """The private duplicate of a communicator, as an object of mpi4py's own class; of a duplicate, itself.
 
     Raises
     ------
@@ -108,6 +111,8 @@ def private(comm: Any) -> Any:
     found = _ready.get(comm.handle)
     if found is not None:
         return found
+    if comm.handle in _own:
+        return comm
     duplicate = comm.Get_attr(_KEY)
     if duplicate is None:
         raise refuse(
@@ -117,10 +122,10 @@ def private(comm: Any) -> Any:
             " import hook, too",
         )
     found = _ready[comm.handle] = duplicate.ready()
+    _own.add(found.handle)
     return found
 
 
 def key_of(comm: Any) -> int:
-    """What two objects for the same communicator have in common."""
-    private(comm)  # refuses what is made elsewhere
-    return int(comm.handle)
+    """What two objects for the same communicator have in common, as long as a differentiated call may need it."""
+    return int(private(comm).handle)
