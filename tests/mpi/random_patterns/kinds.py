@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pen import Pen
+from pen import Communicator, Pen
 
 Piece = Iterator[None]
 
@@ -25,10 +25,10 @@ def single_precision(pen: Pen) -> Piece:
     pen.emit(f"{x}[4:] += 0.1 * np.cos(g)")
 
 
-def _calls(pen: Pen, c: object, name: str, count: int, datatype: str) -> Piece:
+def _calls(pen: Pen, c: Communicator, name: str, count: int, datatype: str) -> Piece:
     half, dtype = count // 2, f"{name}.dtype"
     other = pen.fresh("other")
-    kind = pen.pick(["messages", "sum", "bcast", "replace", "gather"])
+    kind = pen.pick(["messages", "sum", "bcast", "replace", *(["gather"] if "Allgather" in pen.known else [])])
     if kind == "messages":
         posts = [
             f"{c.name}.Irecv([{name}[:{half}], {datatype}], source={c.left}, tag=7)",

@@ -76,6 +76,7 @@ class Pen:
         self.names = 0
         self.tags = 100
         self.operations = ["SUM"]
+        self.known: set[str] = set()
 
     # --- choices ---
 

@@ -52,7 +52,7 @@ class Runner:
     skip: Collection[str] = ()
     plain: bool = False
     thorough: bool = False
-    limit: float = 20.0
+    limit: float = 30.0
 
     def judge(self, seeds: Sequence[int], tell: Callable[[Verdict], None] = lambda verdict: None) -> list[Verdict]:
         """The verdicts on the programs of these seeds, in as few starts as possible."""
@@ -96,13 +96,16 @@ class Runner:
             return self._read(folder, seeds)
 
     def _wait(self, process: subprocess.Popen[bytes], folder: Path) -> None:
-        """Wait for the end, or until a rank has printed its stacks and the others had time to do so, too."""
+        """Wait for the end, or until all ranks have printed their stacks and gone on with nothing for a while."""
         patience = None
         while process.poll() is None:
             time.sleep(0.05)
-            if patience is None and any(path.stat().st_size for path in folder.glob("*.stacks")):
-                patience = time.monotonic() + min(self.limit, 5.0)
-            if patience is not None and time.monotonic() > patience:
+            printed = [path for path in folder.glob("*.stacks") if path.stat().st_size]
+            if len(printed) < self.ranks:
+                patience = None
+            elif patience is None:
+                patience = time.monotonic() + self.limit / 4
+            elif time.monotonic() > patience:
                 return
 
     def _read(self, folder: Path, seeds: Sequence[int]) -> list[Verdict]:
@@ -150,7 +153,7 @@ class Runner:
             piece = untried[0]
             tried.add(piece)
             less = skip | {piece}
-            again = Runner(self.ranks, self.without, less, self.plain, self.thorough, min(self.limit, 8.0)).judge([seed])[0]
+            again = Runner(self.ranks, self.without, less, self.plain, self.thorough, min(self.limit, 12.0)).judge([seed])[0]
             if again.kind == verdict.kind and again.why[:20] == verdict.why[:20]:
                 skip, verdict = less, again
 
@@ -179,7 +182,7 @@ def main() -> int:
     parser.add_argument("--without", default="", help=f"some of {','.join(SWITCHES)}")
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--thorough", action="store_true")
-    parser.add_argument("--limit", type=float, default=20.0)
+    parser.add_argument("--limit", type=float, default=30.0)
     parser.add_argument("--show", type=int, metavar="SEED")
     parser.add_argument("--shrink", type=int, metavar="SEED")
     options = parser.parse_args()

@@ -23,12 +23,13 @@ class Diary:
     def __init__(self, folder: Path, limit: float) -> None:
         rank = MPI.COMM_WORLD.rank
         self.lines = (folder / f"rank{rank}.jsonl").open("a", buffering=1)
-        self.stacks = (folder / f"rank{rank}.stacks").open("w")
+        self.stacks = (folder / f"rank{rank}.stacks").open("a")
         self.limit = limit
         self.seed = -1
 
     def note(self, event: str, text: str = "", **more: Any) -> None:
         """Write a line, and start the timer anew."""
+        self.stacks.truncate(0)  # what was printed only said that this rank is slow
         faulthandler.dump_traceback_later(self.limit, file=self.stacks)
         self.lines.write(json.dumps({"seed": self.seed, "event": event, "text": text, **more}) + "\n")
 

@@ -89,6 +89,7 @@ class _Author:
         self.pieces: list[str] = []
         self.pen = Pen(seed, Scope(["u", "v", "w"], ["m", "n"], ["s", "t"], []))
         self.pen.operations = ["SUM"] if "operations" in without else ["SUM", "SUM", "SUM", "MAX", "MIN", "PROD"]
+        self.pen.known = set() if "collectives" in without else {"Allgather"}
         self.features = [name for name in FEATURES if name not in without and name not in ("complex", "single")]
         kind = self.choices.choices(["", "complex", "single"], [76, 12, 12])[0]
         if kind and kind not in without:
