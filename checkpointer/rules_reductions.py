@@ -72,7 +72,7 @@ def _cumsum_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Pull:
     return lambda g: (np.flip(np.cumsum(np.flip(g, axis), axis), axis).reshape(shape),)
 
 
-def _products_of_others(factors: Any) -> Any:
+def products_of_others(factors: Any) -> Any:
     """For each element of the last axis, the product of the others: dividing by it would fail where it is zero."""
     ones = np.ones_like(factors[..., :1])
     before = np.cumprod(np.concatenate([ones, factors[..., :-1]], axis=-1), axis=-1)
@@ -87,7 +87,7 @@ def _prod_maker(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Pull:
         axes = list(range(x.ndim)) if axis is None else [int(n) % x.ndim for n in np.atleast_1d(axis)]
         places = list(range(-len(axes), 0))
         last = np.moveaxis(x, axes, places)
-        others = _products_of_others(last.reshape(*last.shape[: x.ndim - len(axes)], -1))
+        others = products_of_others(last.reshape(*last.shape[: x.ndim - len(axes)], -1))
         return (over(g) * np.moveaxis(others.reshape(last.shape), places, axes),)
 
     return pullback

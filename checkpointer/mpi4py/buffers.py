@@ -19,7 +19,7 @@ from checkpointer.boxes import is_traced
 from checkpointer.indexing import untraced_target
 from checkpointer.refusals import refuse
 
-_PREDEFINED = (MPI.COMBINER_NAMED, MPI.COMBINER_F90_REAL, MPI.COMBINER_F90_COMPLEX, MPI.COMBINER_F90_INTEGER)
+PREDEFINED = (MPI.COMBINER_NAMED, MPI.COMBINER_F90_REAL, MPI.COMBINER_F90_COMPLEX, MPI.COMBINER_F90_INTEGER)
 
 
 class Buffer:
@@ -45,7 +45,7 @@ class Buffer:
     def __init__(self, given: Any, name: str) -> None:
         array, count, displacement, datatype = _parts(given)
         self.name = name
-        self.array = _flat(array, name)
+        self.array = flat(array, name)
         self.places = _places(self.array, count, displacement, datatype, name)
 
     @property
@@ -109,7 +109,7 @@ def _parts(given: Any) -> tuple[Any, Any, int, Any]:
     return array, count, int(displacement or 0), datatype
 
 
-def _flat(array: Any, name: str) -> Any:
+def flat(array: Any, name: str) -> Any:
     if array is MPI.BOTTOM or array is MPI.IN_PLACE or array is None:
         raise refuse(
             "CKP228",
@@ -133,9 +133,10 @@ def _places(array: Any, count: Any, displacement: int, datatype: Any, name: str)
         if stop > len(plain):
             raise ValueError(f"message: buffer too small for requested count ({name})")
         return slice(displacement, stop)
-    if isinstance(datatype, str) or datatype.combiner in _PREDEFINED:
-        if plain.dtype.kind not in "fc":
-            return slice(displacement, len(plain) if count is None else displacement + int(count))
+    if isinstance(datatype, str) or datatype.combiner in PREDEFINED:
+        found = None if plain.dtype.kind in "fc" else _by_bytes(plain, count, displacement, datatype)
+        if found is not None:
+            return found
         raise refuse(
             "CKP228",
             f"{name} reads an array of {plain.dtype} as {datatype if isinstance(datatype, str) else datatype.name}",
@@ -146,11 +147,20 @@ def _places(array: Any, count: Any, displacement: int, datatype: Any, name: str)
     return picked(plain.size, plain.itemsize, int(count), displacement, datatype, name)
 
 
+def _by_bytes(plain: Any, count: Any, displacement: int, datatype: Any) -> Any:
+    """The elements that entries of another size are; None if they are no whole elements."""
+    extent = (MPI.Datatype.fromcode(datatype) if isinstance(datatype, str) else datatype).extent
+    size = plain.itemsize
+    start = displacement * extent
+    stop = plain.nbytes if count is None else start + int(count) * extent
+    return None if start % size or stop % size else slice(start // size, stop // size)
+
+
 def is_of(datatype: Any, dtype: np.dtype[Any]) -> bool:
     """Whether a datatype of MPI is that of a NumPy array's elements."""
     if isinstance(datatype, str):
         return bool(np.dtype(datatype) == dtype)
-    if datatype.combiner not in _PREDEFINED:
+    if datatype.combiner not in PREDEFINED:
         return False
     try:
         return bool(np.dtype(datatype.tocode()) == dtype)
@@ -161,19 +171,33 @@ def is_of(datatype: Any, dtype: np.dtype[Any]) -> bool:
 def picked(size: int, itemsize: int, count: int, displacement: int, datatype: Any, name: str) -> Any:
     """The numbers of the elements that a derived datatype picks."""
     columns = itemsize // 4
-    numbers = np.repeat(np.arange(size, dtype=np.int32)[:, None], columns, axis=1)
-    start = displacement * datatype.extent
+    extent = datatype.extent
+    start = displacement * extent
+    reach = start + max(count * extent, (count - 1) * extent + datatype.true_ub if count else 0)
+    if itemsize % 4 or datatype.true_lb < 0 or extent <= 0:
+        raise _not_of_elements(name)
+    elements = max(size, -(-reach // itemsize))  # what is beyond the array is found by its number
+    numbers = np.repeat(np.arange(elements, dtype=np.int32)[:, None], columns, axis=1)
     found = []
     for code in (numbers, ~numbers):
         packed = np.empty(datatype.Get_size() * count, np.uint8)
-        spec = [np.ascontiguousarray(code).view(np.uint8).reshape(-1)[start:], count, datatype]
-        datatype.Pack(spec, packed, 0, MPI.COMM_SELF)
-        found.append(packed.view(np.int32).reshape(-1, columns) if packed.size % itemsize == 0 else None)
+        if packed.size % itemsize:
+            raise _not_of_elements(name)
+        if count:  # mpi4py packs as many as there are extents in the part of the memory that it is given
+            memory = code.reshape(-1).view(np.uint8)[start : start + count * extent]
+            datatype.Pack(memory, packed, 0, MPI.COMM_SELF)
+        found.append(packed.view(np.int32).reshape(-1, columns))
     places, inverse = found
-    if places is None or inverse is None or (places != ~inverse).any() or (places != places[:, :1]).any():
-        raise refuse(
-            "CKP228",
-            f"{name} with a datatype that does not consist of whole elements of the array",
-            "build the datatype from that of the array's elements",
-        )
+    if (places != ~inverse).any() or (places != places[:, :1]).any():
+        raise _not_of_elements(name)
+    if places.size and places.max() >= size:
+        raise ValueError(f"message: buffer too small for requested count ({name})")
     return places[:, 0].astype(np.intp)
+
+
+def _not_of_elements(name: str) -> Exception:
+    return refuse(
+        "CKP228",
+        f"{name} with a datatype that does not consist of whole elements of the array",
+        "build the datatype from that of the array's elements",
+    )

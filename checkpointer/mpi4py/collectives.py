@@ -1,8 +1,12 @@
-"""Operations of all ranks of a communicator, in a differentiated call.
+"""Operations of all ranks of a communicator, in a differentiated call: what they have in common, and the two simplest.
 
 Values are computed by mpi4py's own operation, so they have the same bits as in the program that is not differentiated.
 Before it, the ranks make sure that all of them are about to do the same (`checkpointer.mpi4py.agreement.together`).
 The way back communicates on the private duplicate.
+
+Each operation first reads its buffer arguments as far as the ranks have to agree on them (`checkpointer.mpi4py.layouts`). In
+the sweeps mpi4py then gets the program's own arguments. On the tape it gets copies of what is sent, and new arrays for what
+comes, which are written to the program's array like any other value.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from checkpointer.boxes import box, is_traced
 from checkpointer.mpi4py.agreement import together
 from checkpointer.mpi4py.buffers import Buffer
 from checkpointer.mpi4py.exchange import Collective
+from checkpointer.mpi4py.layouts import Layout, Parts, layout, packed, packed_one
 from checkpointer.mpi4py.private import key_of, private
 from checkpointer.mpi4py.waiting import finish
 from checkpointer.refusals import refuse
@@ -26,6 +31,13 @@ from checkpointer.tape import memory_for
 
 def begin(comm: Any, name: str, size: int, *what: Any) -> None:
     """All ranks are about to call an operation, with ``what`` the same on all of them; this one gives so many bytes."""
+    if isinstance(comm, MPI.Intercomm):
+        raise refuse(
+            "CKP227",
+            f"{name} between two groups of ranks in code that is differentiated",
+            "merge the groups into one communicator (Intercomm.Merge), or communicate outside of the function that is"
+            " differentiated",
+        )
     traffic = active.traffic
     key = key_of(comm)
     traffic.count(size)
@@ -33,6 +45,17 @@ def begin(comm: Any, name: str, size: int, *what: Any) -> None:
         if not frame.again:
             frame.log.collective[key] = frame.log.collective.get(key, 0) + 1
     together(comm, name, *what)
+
+
+def check_fits(name: str, given: Layout, place: Layout) -> None:
+    """Refuse that a rank gives another part than the one that is expected of it."""
+    if given.size != place.size or given.kind != place.kind:
+        raise refuse(
+            "CKP228",
+            f"{name}, in which a part of {given.size} bytes ({given.kind}) comes to a place of {place.size} bytes"
+            f" ({place.kind})",
+            "give counts and arrays that belong together",
+        )
 
 
 def sent(buffer: Buffer) -> Any:
@@ -47,18 +70,56 @@ def got(value: Any) -> Any:
     return box(active.tape, value, memory)
 
 
+def recorded(source: Buffer | None, target: Buffer | None, came: Any, pull: Callable[[Any], Any]) -> None:
+    """Note an operation on the tape, and write what came.
+
+    Parameters
+    ----------
+    source : Buffer or None
+        What this rank gives; None if that is nothing.
+    target : Buffer or None
+        Where what it gets goes.
+    came : ndarray or None
+        What it gets.
+    pull : function
+        Takes the adjoint of what came (None if that is nothing), and returns that of what was given. It is called on all
+        ranks.
+    """
+    if not (source or target).differentiable:  # type: ignore[union-attr]
+        if target is not None:
+            target.store(came)
+        return
+    parents = [] if source is None else [sent(source)]
+    made = None if target is None else got(came)
+
+    def back(adjoints: list[Any]) -> list[Any]:
+        pulled = pull(np.ascontiguousarray(adjoints[0]) if adjoints else None)
+        return [pulled] * len(parents)
+
+    Collective(active.tape, parents, [] if made is None else [made._node], back)
+    if target is not None:
+        target.store(made)
+
+
+# --- what the ways back are made of ---------------------------------------------------------------------------------
+
+
+def counted(size: int) -> None:
+    """The way back communicates once, and this rank gives so many bytes."""
+    active.traffic.adjoint.add(size)
+
+
 def reduced(hidden: Any, adjoint: Any, root: int) -> Any:
     """The sum over ranks on the root, and None elsewhere."""
     total = np.empty_like(adjoint) if hidden.rank == root else None
-    finish(hidden.Ireduce(np.ascontiguousarray(adjoint), total, MPI.SUM, root))
+    finish(hidden.Ireduce(adjoint, total, MPI.SUM, root))
     return total
 
 
-def spread(hidden: Any, adjoint: Any, root: int) -> Any:
-    """What the root has, on all ranks; ``adjoint`` is overwritten on the others."""
-    adjoint = np.ascontiguousarray(adjoint)
-    finish(hidden.Ibcast(adjoint, root))
-    return adjoint
+def spread(hidden: Any, content: Any, root: int) -> Any:
+    """What the root has, on all ranks; ``content`` is overwritten on the others."""
+    finish(hidden.Ibcast(content, root))
+    return content
 
 
 def summed(hidden: Any, adjoint: Any) -> Any:
@@ -68,9 +129,25 @@ def summed(hidden: Any, adjoint: Any) -> Any:
     return total
 
 
-def counted(size: int) -> None:
-    """The way back communicates once, and this rank gives so many bytes."""
-    active.traffic.adjoint.add(size)
+def everyones(hidden: Any, content: Any) -> Any:
+    """What each rank has, by rank, on all ranks."""
+    found = np.empty((hidden.size, *content.shape), content.dtype)
+    finish(hidden.Iallgather(content, found))
+    return found
+
+
+def joined(hidden: Any, part: Any, counts: list[int]) -> Any:
+    """What each rank has, one after the other, on all ranks; so many elements of each."""
+    found = np.empty(sum(counts), part.dtype)
+    finish(hidden.Iallgatherv(part, packed(found, counts)))
+    return found
+
+
+def summed_parts(hidden: Any, adjoint: Any, counts: list[int]) -> Any:
+    """The sum over ranks, of which each rank gets its part; the parts have so many elements."""
+    part = np.empty(counts[hidden.rank], adjoint.dtype)
+    finish(hidden.Ireduce_scatter(adjoint, part, counts, MPI.SUM))
+    return part
 
 
 # --- Barrier, Bcast -------------------------------------------------------------------------------------------------
@@ -82,107 +159,28 @@ def barrier(self: Any) -> None:
 
 
 def bcast(self: Any, buf: Any, root: int = 0) -> None:
-    begin(self, "Bcast", 0, f"root {root}")
+    given = layout(buf)
+    mine = self.rank == root
+    begin(self, "Bcast", given.size if mine else 0, f"root {root}", f"{given.size} bytes", given.kind)
     if active.tape is None:
         MPI.Comm.Bcast(self, buf, root)
         return
-    buffer = Buffer(buf, "Bcast")
-    mine = self.rank == root
+    buffer = Parts(given, "Bcast")
     content = buffer.content() if mine else buffer.blank()
-    MPI.Comm.Bcast(self, content, root)
-    if not buffer.differentiable:
-        if not mine:
-            buffer.store(content)
-        return
+    MPI.Comm.Bcast(self, packed_one(content), root)
     hidden = private(self)
-    if mine:
-        node = sent(buffer)
 
-        def back(adjoints: list[Any]) -> list[Any]:
-            return [reduced(hidden, np.zeros_like(content), root)]
+    def pull(adjoint: Any) -> Any:
+        """The root keeps its values, so that only the others' adjoints come to it."""
+        counted(0 if mine else adjoint.nbytes)
+        return reduced(hidden, np.zeros_like(content) if mine else adjoint, root)
 
-        Collective(active.tape, [node], [], back)
-        return
-
-    def give(adjoints: list[Any]) -> list[Any]:
-        counted(adjoints[0].nbytes)
-        reduced(hidden, adjoints[0], root)
-        return []
-
-    made = got(content)
-    Collective(active.tape, [], [made._node], give)
-    buffer.store(made)
-
-
-# --- Reduce, Allreduce ----------------------------------------------------------------------------------------------
-
-Pull = Callable[[Any], Any]
-
-
-def _sum(hidden: Any, content: Any, total: Any) -> Pull:
-    return lambda adjoint: adjoint
-
-
-def _extreme(hidden: Any, content: Any, total: Any) -> Pull:
-    """The subgradient of a maximum or minimum: ranks that have the same extreme value share the adjoint."""
-    mine = (content == total).astype(content.dtype)
-    ranks = summed(hidden, mine)
-    return lambda adjoint: adjoint * mine / ranks
-
-
-def _product(hidden: Any, content: Any, total: Any) -> Pull:
-    """The product of what the other ranks gave, also where some of it is zero."""
-    everyones = np.empty((hidden.size, *content.shape), content.dtype)
-    finish(hidden.Iallgather(content, everyones))
-    others = np.prod(np.delete(everyones, hidden.rank, axis=0), axis=0)
-    return lambda adjoint: adjoint * np.conj(others)
-
-
-RULES = ((MPI.SUM, _sum), (MPI.MAX, _extreme), (MPI.MIN, _extreme), (MPI.PROD, _product))
-"""Operation -> what makes the pullback of this rank's part; called on all ranks, with the total on all of them."""
-
-
-def rule_of(op: Any, name: str) -> Callable[[Any, Any, Any], Pull]:
-    for known, rule in RULES:
-        if op == known:
-            return rule
-    raise refuse(
-        "CKP227",
-        f"{name} with an operation that is none of MPI.SUM, MPI.PROD, MPI.MAX and MPI.MIN, on floating-point numbers",
-        "use one of those, or gather the values with Allgather and combine them with NumPy",
-    )
-
-
-def allreduce(self: Any, sendbuf: Any, recvbuf: Any, op: Any = MPI.SUM) -> None:
-    if active.tape is None:
-        begin(self, "Allreduce", 0)
-        MPI.Comm.Allreduce(self, sendbuf, recvbuf, op)
-        return
-    target = Buffer(recvbuf, "Allreduce")
-    source = target if sendbuf is MPI.IN_PLACE else Buffer(sendbuf, "Allreduce")
-    content = source.content()
-    begin(self, "Allreduce", content.nbytes, f"{content.size} elements")
-    total = np.empty_like(content)
-    MPI.Comm.Allreduce(self, content, total, op)
-    if not source.differentiable:
-        target.store(total)
-        return
-    hidden = private(self)
-    pull = rule_of(op, "Allreduce")(hidden, content, total)
-
-    def back(adjoints: list[Any]) -> list[Any]:
-        counted(adjoints[0].nbytes)
-        return [pull(summed(hidden, adjoints[0]))]
-
-    made = got(total)
-    Collective(active.tape, [sent(source)], [made._node], back)
-    target.store(made)
+    recorded(buffer if mine else None, None if mine else buffer, content, pull)
 
 
 METHODS: dict[str, Callable[..., Any]] = {
     "Barrier": barrier,
     "barrier": barrier,
     "Bcast": bcast,
-    "Allreduce": allreduce,
 }
 """Name in mpi4py -> what stands for it in a differentiated call."""

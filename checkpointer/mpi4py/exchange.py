@@ -75,6 +75,10 @@ class Exchange:
         """A receive was begun. The messages of one tag arrive in the order in which receives were begun for them."""
         self._received.append(entry)
 
+    def forget_received(self, entry: Received) -> None:
+        """A message has arrived to which no adjoint goes back: its sender does not count it either."""
+        self._received.remove(entry)
+
     def number(self) -> None:
         """Number the messages that were received."""
         counts: dict[Any, int] = {}

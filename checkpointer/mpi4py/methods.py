@@ -9,7 +9,17 @@ from mpi4py import MPI
 
 from checkpointer.active import active
 from checkpointer.dropin import register_methods
-from checkpointer.mpi4py import collectives, point_to_point
+from checkpointer.mpi4py import (
+    collectives,
+    gathering,
+    neighbours,
+    object_collectives,
+    object_reductions,
+    objects,
+    point_to_point,
+    reductions,
+    scans,
+)
 from checkpointer.mpi4py.communicators import KINDS, free
 from checkpointer.mpi4py.private import private
 from checkpointer.refusals import refuse
@@ -17,6 +27,13 @@ from checkpointer.refusals import refuse
 _METHODS: dict[str, Callable[..., Any]] = {
     **point_to_point.METHODS,
     **collectives.METHODS,
+    **gathering.METHODS,
+    **neighbours.METHODS,
+    **object_collectives.METHODS,
+    **object_reductions.METHODS,
+    **objects.METHODS,
+    **reductions.METHODS,
+    **scans.METHODS,
     "Disconnect": free,
     "Free": free,
     "free": free,
@@ -32,7 +49,8 @@ _HARMLESS = frozenset(
     " Set_name Shift Send_init Bsend_init Rsend_init Ssend_init Recv_init f2py fromhandle fromint handle toint py2f"
     " Dup Dup_with_info Clone Split Split_type Create Create_group Create_cart Create_graph Create_dist_graph"
     " Create_dist_graph_adjacent Create_intercomm Sub Merge Accept Connect Spawn Spawn_multiple Join"
-    " coords dim dims edges group index indegree info inedges is_inter is_intra is_topo name nedges neighbors nneighbors"
+    " coords degrees dim dims edges group index indegree info inedges inoutedges is_inter is_intra is_topo name ndim nedges"
+    " neighbors nneighbors"
     " nnodes outdegree outedges periods rank remote_group remote_size size topo topology".split()
 )
 """What tells something of a communicator, or makes one."""

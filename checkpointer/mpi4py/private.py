@@ -14,8 +14,8 @@ from mpi4py import MPI
 
 from checkpointer.refusals import refuse
 
-ADJOINT, RECORD, NEWS = 1, 2, 3
-"""Tags on private communicators: adjoints of messages, reports at the end of loops, errors of other ranks."""
+ADJOINT, RECORD, NEWS, SCAN, NEIGHBOUR = 1, 2, 3, 4, 64
+"""Tags on private communicators: adjoints of messages, reports at the end of loops, errors of others, sums of adjoints."""
 
 
 def _forget(comm: Any, keyval: int, duplicate: Any) -> None:

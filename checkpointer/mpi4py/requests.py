@@ -34,8 +34,8 @@ class Waiting:
 
     @property
     def over(self) -> bool:
-        """Whether nobody has to wait for it any more."""
-        return bool(self == MPI.REQUEST_NULL)
+        """Whether the program knows that it is done. MPI may have been asked before, for several requests at once."""
+        raise NotImplementedError
 
     def _wait(self, status: Any = None) -> Any:
         """Wait until it is done."""
@@ -50,24 +50,47 @@ class Waiting:
         cell, known = active.traffic.cell()
         if not known:
             cell[0] = bool(self._done(status))
-        elif cell[0]:
+        if cell[0]:
             self._wait(status)
         return bool(cell[0])
 
+    def _taken(self) -> Any:
+        """The object that it brought, once: mpi4py forgets it then, too."""
+        return None
+
+    def wait(self, status: Any = None) -> Any:
+        """mpi4py's method of this name."""
+        self.Wait(status)  # type: ignore[attr-defined]  # subclasses have it, or inherit mpi4py's
+        return self._taken()
+
+    def test(self, status: Any = None) -> tuple[bool, Any]:
+        """mpi4py's method of this name."""
+        return (True, self._taken()) if self.Test(status) else (False, None)  # type: ignore[attr-defined]
+
 
 class SweepRequest(Waiting, MPI.Request):
-    """One of mpi4py's, whose waits are asked again and again."""
+    """One of mpi4py's, whose waits are asked again and again.
 
-    __slots__ = ("_final", "_note")
+    ``note`` takes the status of a message that has arrived, and returns what ``wait`` returns.
+    """
+
+    __slots__ = ("_final", "_note", "_noticed", "_result")
 
     _final: Any
-    _note: Callable[[Any], None] | None
+    _note: Callable[[Any], Any] | None
+    _noticed: bool
+    _result: Any
 
-    def __new__(cls, request: Any, note: Callable[[Any], None] | None = None) -> SweepRequest:
+    def __new__(cls, request: Any, note: Callable[[Any], Any] | None = None) -> SweepRequest:
         self = super().__new__(cls, request)
         self._note = note
-        self._final = None
+        self._final = self._result = None
+        self._noticed = False
         return self
+
+    @property
+    def over(self) -> bool:
+        return self._noticed
 
     def _done(self, status: Any) -> bool:
         if self != MPI.REQUEST_NULL:
@@ -76,13 +99,18 @@ class SweepRequest(Waiting, MPI.Request):
                 return False
             self._final = final
             if self._note is not None:
-                self._note(final)
+                self._result = self._note(final)
         told(status, self._final)
         return True
 
     def _wait(self, status: Any = None) -> Literal[True]:
         until(lambda: self._done(status))
+        self._noticed = True
         return True
+
+    def _taken(self) -> Any:
+        result, self._result = self._result, None
+        return result
 
     def Wait(self, status: Any = None) -> Literal[True]:  # noqa: N802  mpi4py's name
         return self._wait(status)
@@ -107,6 +135,11 @@ class TracedRequest(Waiting):
         self._complete = complete
         self._result: Any = None
         self._final: Any = None
+        self._noticed = False
+
+    @property
+    def over(self) -> bool:
+        return self._noticed
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -128,6 +161,7 @@ class TracedRequest(Waiting):
 
     def _wait(self, status: Any = None) -> bool:
         until(lambda: self._done(status))
+        self._noticed = True
         return True
 
     def _finished(self, final: Any) -> None:
@@ -143,13 +177,9 @@ class TracedRequest(Waiting):
     def Test(self, status: Any = None) -> bool:  # noqa: N802
         return self._test(status)
 
-    def wait(self, status: Any = None) -> Any:
-        self._wait(status)
-        return self._result
-
-    def test(self, status: Any = None) -> Any:
-        done = self._test(status)
-        return done, self._result if done else None
+    def _taken(self) -> Any:
+        result, self._result = self._result, None
+        return result
 
     def Free(self) -> None:  # noqa: N802
         if self.pending:
@@ -227,7 +257,19 @@ def wait_all(requests: Sequence[Any], statuses: Any = None) -> bool:
 
 def results(requests: Sequence[Any], statuses: Any = None) -> list[Any]:
     """``Request.waitall``."""
-    return [request.wait(_status(statuses, number)) for number, request in enumerate(requests)]
+    return [result_of(request, _status(statuses, number)) for number, request in enumerate(requests)]
+
+
+def result_of(request: Any, status: Any = None) -> Any:
+    """Wait for a request of any kind, and return the object that it brought."""
+    if _ours(request):
+        return request.wait(status)
+
+    def ask() -> tuple[Any] | None:
+        done, message = request.test(status)
+        return (message,) if done else None
+
+    return until(ask)[0]
 
 
 def wait_any(requests: Sequence[Any], status: Any = None) -> int:
@@ -305,6 +347,60 @@ def ask_all(requests: Sequence[Any], statuses: Any = None) -> bool:
     return bool(flag)
 
 
+# --- the same with the objects that they brought ---------------------------------------------------------------------
+
+
+def _check_known(requests: Sequence[Any], name: str) -> None:
+    """Refuse requests from before the differentiated call: asking whether they are done would lose their objects."""
+    if not all(_ours(request) or request == MPI.REQUEST_NULL for request in requests):
+        raise refuse(
+            "CKP227",
+            f"Request.{name} of a request that was made before the differentiated call began",
+            "wait for it before, or call its own wait()",
+        )
+
+
+def any_result(requests: Sequence[Any], status: Any = None) -> tuple[int, Any]:
+    """``Request.waitany``."""
+    _check_known(requests, "waitany")
+    number = wait_any(requests, status)
+    return number, None if number == MPI.UNDEFINED else result_of(requests[number])
+
+
+def any_result_now(requests: Sequence[Any], status: Any = None) -> tuple[int, bool, Any]:
+    """``Request.testany``."""
+    _check_known(requests, "testany")
+    number, flag = ask_any(requests, status)
+    return number, flag, None if number == MPI.UNDEFINED else result_of(requests[number])
+
+
+def some_results(requests: Sequence[Any], statuses: Any = None) -> tuple[list[int] | None, list[Any] | None]:
+    """``Request.waitsome``."""
+    return _some_results(requests, statuses, wait=True)
+
+
+def some_results_now(
+    requests: Sequence[Any], statuses: Any = None
+) -> tuple[list[int] | None, list[Any] | None]:
+    """``Request.testsome``."""
+    return _some_results(requests, statuses, wait=False)
+
+
+def _some_results(
+    requests: Sequence[Any], statuses: Any, *, wait: bool
+) -> tuple[list[int] | None, list[Any] | None]:
+    _check_known(requests, "waitsome" if wait else "testsome")
+    numbers = _some(requests, statuses, wait=wait)
+    return numbers, None if numbers is None else [result_of(requests[number]) for number in numbers]
+
+
+def all_results_now(requests: Sequence[Any], statuses: Any = None) -> tuple[bool, list[Any] | None]:
+    """``Request.testall``."""
+    _check_known(requests, "testall")
+    flag = ask_all(requests, statuses)
+    return flag, [result_of(request) for request in requests] if flag else None
+
+
 class _AnyRequest(type):
     def __instancecheck__(cls, value: Any) -> bool:
         return isinstance(value, MPI.Request)
@@ -325,23 +421,22 @@ def _functions() -> None:
         "Testany": ask_any,
         "Testsome": ask_some,
         "waitall": results,
+        "waitany": any_result,
+        "waitsome": some_results,
+        "testall": all_results_now,
+        "testany": any_result_now,
+        "testsome": some_results_now,
     }
-    for name in [*ours, "waitany", "waitsome", "testall", "testany", "testsome"]:
-        setattr(Request, name, staticmethod(_function(name, ours.get(name))))
+    for name, function in ours.items():
+        setattr(Request, name, staticmethod(_function(name, function)))
 
 
-def _function(name: str, function: Callable[..., Any] | None) -> Callable[..., Any]:
+def _function(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     original = getattr(MPI.Request, name)
 
     def call(requests: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         if active.traffic is None:
             return original(requests, *args, **kwargs)
-        if function is None:
-            raise refuse(
-                "CKP227",
-                f"Request.{name} in code that is differentiated",
-                f"call the upper-case Request.{name.capitalize()}, or wait for each request",
-            )
         return function(requests, *args, **kwargs)
 
     return call
