@@ -48,12 +48,20 @@ def allreduce(pen: Pen) -> Piece:
     if pen.odds(0.4):
         buffer, name = pen.incoming(count, whole=False)
         if "PROD" in op:
-            pen.emit(f"{buffer} = {form.format(buffer)}" if "[" in buffer else f"{buffer}[:] = {form.format(buffer)}")
+            pen.emit(
+                f"{buffer} = {form.format(buffer)}"
+                if "[" in buffer
+                else f"{buffer}[:] = {form.format(buffer)}"
+            )
         pen.emit(f"{c.name}.Allreduce(MPI.IN_PLACE, {buffer}, op={op})", f"{name} *= {scale}")
     else:
         buffer, name = pen.incoming(count)
         out = form.format(pen.part(pen.readable(but=[name]), count))
-        pen.emit(f"{c.name}.Allreduce({out}, {buffer}, op={op})" if "SUM" not in op else f"{c.name}.Allreduce({out}, {buffer})")
+        pen.emit(
+            f"{c.name}.Allreduce({out}, {buffer}, op={op})"
+            if "SUM" not in op
+            else f"{c.name}.Allreduce({out}, {buffer})"
+        )
         pen.emit(f"{name} *= {scale}")
     absorb(pen, name)
     yield from ()
@@ -64,7 +72,9 @@ def of_number(pen: Pen) -> Piece:
     c, total = pen.communicator(), pen.fresh("total")
     s, t = pen.number(), pen.number()
     op, form, scale = operation(pen, c)
-    given, empty, taken = pen.pick([("np.array({})", "np.zeros(())", "float({})"), ("np.array([{}])", "np.zeros(1)", "{}[0]")])
+    given, empty, taken = pen.pick(
+        [("np.array({})", "np.zeros(())", "float({})"), ("np.array([{}])", "np.zeros(1)", "{}[0]")]
+    )
     given, taken = given.format(form.format(s)), taken.format(total)
     pen.emit(
         f"{total} = {empty}",
@@ -91,7 +101,10 @@ def allgather(pen: Pen) -> Piece:
     out, _ = pen.outgoing(count)
     pen.emit(f"{table} = np.{pen.pick(['empty', 'zeros'])}(({c.size}, {count}))")
     if pen.odds(0.25):
-        pen.emit(f"{table}[{c.rank}] = {pen.part(pen.readable(), count)}", f"{c.name}.Allgather(MPI.IN_PLACE, {table})")
+        pen.emit(
+            f"{table}[{c.rank}] = {pen.part(pen.readable(), count)}",
+            f"{c.name}.Allgather(MPI.IN_PLACE, {table})",
+        )
     else:
         pen.emit(f"{c.name}.Allgather({out}, {table})")
     _use_table(pen, c, table, count)
@@ -146,7 +159,11 @@ def scatter(pen: Pen) -> Piece:
     root, source = root_of(pen, c), pen.readable()
     into, name = pen.incoming(count)
     row = pen.part(source, count)
-    pen.emit(f"{table} = None", f"if {c.rank} == {root}:", f"    {table} = np.array([np.sin({row} + q) for q in range({c.size})])")
+    pen.emit(
+        f"{table} = None",
+        f"if {c.rank} == {root}:",
+        f"    {table} = np.array([np.sin({row} + q) for q in range({c.size})])",
+    )
     pen.emit(f"{c.name}.Scatter({table}, {into}, root={root})")
     absorb(pen, name)
     yield from ()
@@ -158,7 +175,10 @@ def scatterv(pen: Pen) -> Piece:
     counts, whole = _counts(pen, c)
     root, source = root_of(pen, c), pen.readable(but=[y])
     spec = pen.pick(
-        [f"[{whole}, {counts}]", f"[{whole}, {counts}, [sum({counts}[:q]) for q in range({c.size})], MPI.DOUBLE]"]
+        [
+            f"[{whole}, {counts}]",
+            f"[{whole}, {counts}, [sum({counts}[:q]) for q in range({c.size})], MPI.DOUBLE]",
+        ]
     )
     pen.emit(
         f"{whole}[:] = {source}[: {whole}.size] + {pen.number()}",
@@ -270,4 +290,16 @@ def _use_whole(pen: Pen, whole: str) -> None:
 
 
 BASIC = [bcast, allreduce, allreduce, of_number, counted, barrier]
-COLLECTIVES = [reduce, allgather, allgatherv, gather, gatherv, scatter, scatterv, alltoall, alltoallv, scan, reduce_scatter]
+COLLECTIVES = [
+    reduce,
+    allgather,
+    allgatherv,
+    gather,
+    gatherv,
+    scatter,
+    scatterv,
+    alltoall,
+    alltoallv,
+    scan,
+    reduce_scatter,
+]

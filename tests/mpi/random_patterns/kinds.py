@@ -14,7 +14,11 @@ def complex_numbers(pen: Pen) -> Piece:
     c, x = pen.communicator(), pen.writable()
     pen.emit(f"z[:] = 0.8 * z * np.exp(0.2j * {x}[:6]) + 0.1 * {x}[6:]")
     yield from _calls(pen, c, "z", 6, pen.pick(["MPI.DOUBLE_COMPLEX", "MPI.C_DOUBLE_COMPLEX"]))
-    pen.emit(pen.pick([f"{x}[:6] += 0.2 * np.abs(1.5 + 0.3 * z)", f"{x}[6:] *= 0.9 + 0.1 * np.real(np.conj(z) * z)"]))
+    pen.emit(
+        pen.pick(
+            [f"{x}[:6] += 0.2 * np.abs(1.5 + 0.3 * z)", f"{x}[6:] *= 0.9 + 0.1 * np.real(np.conj(z) * z)"]
+        )
+    )
 
 
 def single_precision(pen: Pen) -> Piece:
@@ -28,7 +32,9 @@ def single_precision(pen: Pen) -> Piece:
 def _calls(pen: Pen, c: Communicator, name: str, count: int, datatype: str) -> Piece:
     half, dtype = count // 2, f"{name}.dtype"
     other = pen.fresh("other")
-    kind = pen.pick(["messages", "sum", "bcast", "replace", *(["gather"] if "Allgather" in pen.known else [])])
+    kind = pen.pick(
+        ["messages", "sum", "bcast", "replace", *(["gather"] if "Allgather" in pen.known else [])]
+    )
     if kind == "messages":
         posts = [
             f"{c.name}.Irecv([{name}[:{half}], {datatype}], source={c.left}, tag=7)",
@@ -36,7 +42,11 @@ def _calls(pen: Pen, c: Communicator, name: str, count: int, datatype: str) -> P
         ]
         pen.emit(f"{other} = [{', '.join(pen.shuffled(posts))}]", f"MPI.Request.Waitall({other})")
     elif kind == "sum":
-        pen.emit(f"{other} = np.empty_like({name})", f"{c.name}.Allreduce({name}, {other})", f"{name} = 0.8 * {other} / {c.size}")
+        pen.emit(
+            f"{other} = np.empty_like({name})",
+            f"{c.name}.Allreduce({name}, {other})",
+            f"{name} = 0.8 * {other} / {c.size}",
+        )
     elif kind == "bcast":
         pen.emit(f"{c.name}.Bcast([{name}, {datatype}], root={c.size} - 1)")
     elif kind == "replace":

@@ -81,9 +81,13 @@ def pair(pen: Pen) -> Piece:
     pen.emit(f"{partner} = {c.rank} ^ 1")
     with pen.block(f"if {partner} < {c.size}:"):
         with pen.block(f"if {c.rank} < {partner}:"):
-            pen.emit(f"{c.name}.Ssend({out}, dest={partner}{tag})", f"{c.name}.Recv({into}, source={partner}{tag})")
+            pen.emit(
+                f"{c.name}.Ssend({out}, dest={partner}{tag})", f"{c.name}.Recv({into}, source={partner}{tag})"
+            )
         with pen.block("else:"):
-            pen.emit(f"{c.name}.Recv({into}, source={partner}{tag})", f"{c.name}.Send({out}, dest={partner}{tag})")
+            pen.emit(
+                f"{c.name}.Recv({into}, source={partner}{tag})", f"{c.name}.Send({out}, dest={partner}{tag})"
+            )
     absorb(pen, target)
     yield from ()
 
@@ -130,7 +134,9 @@ def overwritten(pen: Pen) -> Piece:
         pen.emit(f"{c.name}.Recv({buffer}, source={c.rank} - 1{tag})")
         pen.emit(f"{target}[:{count}] += 0.2 * np.sin({buffer})", f"{buffer}[:] = 0.5")
     tag = pen.tag()
-    pen.emit(f"{c.name}.Sendrecv({second}, {c.right}, {tag}, recvbuf={buffer}, source={c.left}, recvtag={tag})")
+    pen.emit(
+        f"{c.name}.Sendrecv({second}, {c.right}, {tag}, recvbuf={buffer}, source={c.left}, recvtag={tag})"
+    )
     pen.emit(f"{target}[-{count}:] *= np.cos({buffer})", f"{buffer}.fill(0.0)")
     yield from ()
 
@@ -265,7 +271,9 @@ def _complete_list(pen: Pen, requests: str) -> None:
         "testall": ["while not MPI.Request.Testall({}):", "    pass"],
         "tests": ["while not all([request.Test() for request in {}]):", "    pass"],
     }
-    way = pen.pick(["all"] * 5 + ["each", "each", "reversed", "reversed", "any", "any", "some", "testall", "tests"])
+    way = pen.pick(
+        ["all"] * 5 + ["each", "each", "reversed", "reversed", "any", "any", "some", "testall", "tests"]
+    )
     pen.emit(*(line.replace("{}", requests) for line in ways[way]))
 
 
@@ -395,7 +403,10 @@ def persistent(pen: Pen) -> Piece:
     starts = [[f"MPI.Prequest.Startall({requests})"], [f"for request in {requests}:", "    request.Start()"]]
     pen.emit(*pen.pick(starts))
     yield
-    waits = [[f"MPI.Request.Waitall({requests})"], [f"for request in reversed({requests}):", "    request.Wait()"]]
+    waits = [
+        [f"MPI.Request.Waitall({requests})"],
+        [f"for request in reversed({requests}):", "    request.Wait()"],
+    ]
     pen.emit(*pen.pick(waits))
     pen.emit(f"{pen.part(y, count)} += 0.3 * np.sin({into})")
     pen.closing += [f"for request in {requests}:", "    request.Free()"]

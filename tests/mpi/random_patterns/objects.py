@@ -45,7 +45,10 @@ def later(pen: Pen) -> Piece:
     c, tag, got = pen.communicator(), pen.tag(), pen.fresh("got")
     given, use = _thing(pen)
     sent, awaited = pen.fresh("sent"), pen.fresh("awaited")
-    posts = [f"{sent} = {c.name}.isend({given}, dest={c.right}, tag={tag})", f"{awaited} = {c.name}.irecv(source={c.left}, tag={tag})"]
+    posts = [
+        f"{sent} = {c.name}.isend({given}, dest={c.right}, tag={tag})",
+        f"{awaited} = {c.name}.irecv(source={c.left}, tag={tag})",
+    ]
     pen.emit(*pen.shuffled(posts))
     yield
     pen.emit(
@@ -54,7 +57,12 @@ def later(pen: Pen) -> Piece:
                 [f"{got} = {awaited}.wait()", f"{sent}.wait()"],
                 [f"{sent}.wait()", f"{got} = {awaited}.wait()"],
                 [f"{got}, _ = MPI.Request.waitall([{awaited}, {sent}])"],
-                ["arrived = False", "while not arrived:", f"    arrived, {got} = {awaited}.test()", f"{sent}.wait()"],
+                [
+                    "arrived = False",
+                    "while not arrived:",
+                    f"    arrived, {got} = {awaited}.test()",
+                    f"{sent}.wait()",
+                ],
             ]
         )
     )
@@ -81,7 +89,10 @@ def allreduce(pen: Pen) -> Piece:
         given = form.format(pen.pick([f"{s}", f"np.mean({x})", f"float({x}[2])", f"{x}[1]"]))
         pen.emit(f"{total} = {c.name}.{name}({given}{ending}", f"{s} = 0.5 * {s} + 0.4 * {scale} * {total}")
     else:
-        pen.emit(f"{total} = {c.name}.{name}({form.format(f'{x}[3:7]')}{ending}", f"{x}[3:7] = 0.9 * {scale} * {total}")
+        pen.emit(
+            f"{total} = {c.name}.{name}({form.format(f'{x}[3:7]')}{ending}",
+            f"{x}[3:7] = 0.9 * {scale} * {total}",
+        )
     yield from ()
 
 
@@ -143,7 +154,9 @@ def _thing(pen: Pen) -> tuple[str, Callable[[str], list[str]]]:
         given = f'{{"part": {part}, "weight": {s}, "name": "halo"}}'
         return given, lambda got: [f'{y}[:3] += 0.2 * {got}["weight"] * {got}["part"]']
     if kind == "list":
-        return f"[{s}, 2, [{part}, None]]", lambda got: [f"{y}[9:] *= 1.0 - 0.1 * {got}[0] * {got}[1] * {got}[2][0]"]
+        return f"[{s}, 2, [{part}, None]]", lambda got: [
+            f"{y}[9:] *= 1.0 - 0.1 * {got}[0] * {got}[1] * {got}[2][0]"
+        ]
     if kind == "matrix":
         return f"{pen.readable('matrices')}[1:3]", lambda got: [f"{y}[:6] += 0.1 * np.sin({got}).sum(axis=0)"]
     return '("a word", 3)', lambda got: [f"{y}[{got}[1]] *= 0.9"]

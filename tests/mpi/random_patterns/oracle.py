@@ -1,7 +1,7 @@
-"""What a random program must do on its ranks: the plain program's values, to the last bit, and the transpose of its derivative.
+"""What a random program must do on its ranks: the plain program's values, to the last bit, and the exact adjoint.
 
-The inner product is summed over the ranks: ``sum over r of <ybar_r, (J d)_r> = sum over r of <(J^T ybar)_r, d_r>``. ``J d`` comes from
-the twin of the program, run by plain mpi4py with complex numbers whose imaginary parts are the direction times 1e-30: no
+The inner product is summed over the ranks: ``sum over r of <ybar_r, (J d)_r> = sum over r of <(J^T ybar)_r, d_r>``. ``J d``
+comes from the twin of the program, run by plain mpi4py with complex numbers whose imaginary parts are the direction times 1e-30: no
 difference is taken, so that it is right to rounding. Programs that have complex numbers themselves are compared with central
 differences of the sixth order at two distances. Directions and adjoints differ from rank to rank; on some they are zero.
 """
@@ -62,7 +62,9 @@ class Judge:
     def differentiated(self, program: Program, seed: int) -> Outcome:
         """Everything."""
         try:
-            return self._with_modules(program, rewritten=True, how=lambda *modules: self._check(program, seed, *modules))
+            return self._with_modules(
+                program, rewritten=True, how=lambda *modules: self._check(program, seed, *modules)
+            )
         except _Wrong as error:
             return Outcome("wrong", str(error))
         except TransformError as error:
@@ -136,7 +138,9 @@ class Judge:
         for number in range(2):
             self.stage(f"the derivative at {number}")
             if program.analytic:
-                slope, error = self._by_complex_step(twin, number, inputs[number], expected[number], program.single)
+                slope, error = self._by_complex_step(
+                    twin, number, inputs[number], expected[number], program.single
+                )
             else:
                 slope, error = self._by_differences(plain, number, inputs[number])
             if error > 1e-5 * (1 + abs(slope)):
@@ -192,7 +196,9 @@ class Judge:
 
         def along(step: float) -> float:
             self.stage(f"the derivative at {number}")
-            return self._weighed(self._run(plain, [x + step * d for x, d in zip(inputs, direction, strict=True)]), number)
+            return self._weighed(
+                self._run(plain, [x + step * d for x, d in zip(inputs, direction, strict=True)]), number
+            )
 
         def central(distance: float) -> float:
             parts = (w * (along(k * distance) - along(-k * distance)) for k, w in WEIGHTS.items())

@@ -2,10 +2,10 @@
 
     python tests/mpi/random_patterns/run.py 200 --ranks 3 --seed 1
 
-Many programs run in one start of ``mpiexec``. A rank that is stuck for ``--limit`` seconds prints its stacks, and the program and the
-stage are named; the next start goes on with the next program. ``--show SEED`` prints a program, ``--shrink SEED`` finds the
-smallest part of one that goes wrong in the same way, ``--without persistent,lower`` leaves features out, ``--plain`` only runs
-the programs undifferentiated, with plain mpi4py. Ends with status 1 if a program is wrong or stuck.
+Many programs run in one start of ``mpiexec``. When all ranks are stuck for ``--limit`` seconds, their stacks, the
+program and the stages are printed; the next start goes on with the next program. ``--show SEED`` prints a program, ``--shrink SEED`` finds the
+smallest part of one that goes wrong in the same way, ``--without persistent,lower`` leaves features out, ``--plain`` only
+runs the programs undifferentiated, with plain mpi4py. Ends with status 1 if a program is wrong or stuck.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any
 from writer import HEAD, SWITCHES, write
 
 HERE = Path(__file__).parent
-AT_ONCE = 60
+AT_ONCE = 20
 """Programs per start: each makes some communicators, of which MPI has about two thousand."""
 
 
@@ -54,7 +54,9 @@ class Runner:
     thorough: bool = False
     limit: float = 30.0
 
-    def judge(self, seeds: Sequence[int], tell: Callable[[Verdict], None] = lambda verdict: None) -> list[Verdict]:
+    def judge(
+        self, seeds: Sequence[int], tell: Callable[[Verdict], None] = lambda verdict: None
+    ) -> list[Verdict]:
         """The verdicts on the programs of these seeds, in as few starts as possible."""
         verdicts: list[Verdict] = []
         rest = list(seeds)
@@ -81,7 +83,14 @@ class Runner:
             }
             with (folder / "output").open("w") as output:
                 process = subprocess.Popen(
-                    [mpiexec(), "-n", str(self.ranks), sys.executable, str(HERE / "worker.py"), json.dumps(order)],
+                    [
+                        mpiexec(),
+                        "-n",
+                        str(self.ranks),
+                        sys.executable,
+                        str(HERE / "worker.py"),
+                        json.dumps(order),
+                    ],
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -119,7 +128,12 @@ class Runner:
             if not ends:
                 verdicts.append(self._lost(folder, seed, lines))
                 break
-            errors = [f"rank {r}: {line['text']}" for r, own in enumerate(lines) for line in own if line["event"] == "error"]
+            errors = [
+                f"rank {r}: {line['text']}"
+                for r, own in enumerate(lines)
+                for line in own
+                if line["event"] == "error"
+            ]
             end = ends[0]
             verdicts.append(Verdict(seed, end["kind"], end["text"], "\n".join(errors), end["seconds"]))
         if not verdicts:
@@ -136,12 +150,16 @@ class Runner:
             text = stacks.read_text() if stacks.exists() else ""
             stuck |= bool(text)
             report += [f"rank {rank}: {line['text']}" for line in own if line["event"] == "error"]
-            report.append(f"rank {rank}, {own[-1]['text'] if own else 'not begun'}:\n{text or '    no stacks'}")
-        stages = "; ".join(f"rank {rank}: {own[-1]['text'] if own else '-'}" for rank, own in enumerate(lines))
+            report.append(
+                f"rank {rank}, {own[-1]['text'] if own else 'not begun'}:\n{text or '    no stacks'}"
+            )
+        stages = "; ".join(
+            f"rank {rank}: {own[-1]['text'] if own else '-'}" for rank, own in enumerate(lines)
+        )
         return Verdict(seed, "stuck" if stuck else "crashed", stages, "\n".join(report))
 
     def smallest(self, seed: int) -> tuple[Verdict, str]:
-        """The verdict on a program, and the text of what remains of it if all pieces without which it is the same are left out."""
+        """The verdict on a program, and its text without the pieces that make no difference to the verdict."""
         verdict = self.judge([seed])[0]
         skip: set[str] = set(self.skip)
         tried: set[str] = set()
@@ -153,7 +171,9 @@ class Runner:
             piece = untried[0]
             tried.add(piece)
             less = skip | {piece}
-            again = Runner(self.ranks, self.without, less, self.plain, self.thorough, min(self.limit, 12.0)).judge([seed])[0]
+            again = Runner(
+                self.ranks, self.without, less, self.plain, self.thorough, min(self.limit, 12.0)
+            ).judge([seed])[0]
             if again.kind == verdict.kind and again.why[:20] == verdict.why[:20]:
                 skip, verdict = less, again
 
@@ -175,7 +195,9 @@ def mpiexec() -> str:
 
 def main() -> int:
     """Read the command line, and judge."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("programs", type=int, nargs="?", default=1)
     parser.add_argument("--ranks", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
@@ -201,8 +223,12 @@ def main() -> int:
     seeds = range(options.seed, options.seed + options.programs)
     verdicts = runner.judge(seeds, _tell)
     counts = Counter(verdict.kind for verdict in verdicts)
-    print(f"{len(verdicts)} programs on {options.ranks} ranks in {time.monotonic() - began:.0f} s: {dict(counts)}")
-    for (kind, why), times in Counter((v.kind, v.why.partition("\n")[0][:90]) for v in verdicts if v.kind != "right").most_common():
+    print(
+        f"{len(verdicts)} programs on {options.ranks} ranks in {time.monotonic() - began:.0f} s: {dict(counts)}"
+    )
+    for (kind, why), times in Counter(
+        (v.kind, v.why.partition("\n")[0][:90]) for v in verdicts if v.kind != "right"
+    ).most_common():
         print(f"    {times} {kind}: {why}")
     return int(bool(set(counts) - {"right", "refused", "invalid"}))
 

@@ -1,10 +1,10 @@
 """From a seed to the text of an mpi4py program with marked loops, which runs on any number of ranks.
 
 The program defines ``f(u, v, m, s, t, scheme)``: two vectors of twelve floats, four rows of six, two numbers, all of them
-different on each rank, and it returns the same. It is made of *pieces*. Each of them is free of deadlock for itself, all ranks
-come to the same pieces in the same order, and a message that is under way shares no variable with what stands in between,
-nor can its receive take another piece's message: so the whole is free of deadlock, too, and its values do not depend on which
-message arrives first.
+different on each rank, and it returns the same. It is made of *pieces*. Each of them is free of deadlock for itself, all
+ranks come to the same pieces in the same order, and a message that is under way shares no variable with what stands in
+between, nor can its receive take another piece's message: so the whole is free of deadlock, too, and its values do not depend on
+which message arrives first.
 
 A piece has its place in the program as its name, and its own random numbers: without it the others stay what they are.
 """
@@ -36,9 +36,19 @@ FEATURES = {
 }
 """What can be left out, with the pieces that belong to it."""
 
-WEIGHTS = {"blocking": 5, "nonblocking": 6, "wildcards": 2, "persistent": 2, "basic": 3, "collectives": 5, "lower": 4, "complex": 3, "single": 3}
+WEIGHTS = {
+    "blocking": 5,
+    "nonblocking": 6,
+    "wildcards": 2,
+    "persistent": 2,
+    "basic": 3,
+    "collectives": 5,
+    "lower": 4,
+    "complex": 3,
+    "single": 3,
+}
 _NOT_IN_CALLS = ("persistent", "complex", "single")
-SWITCHES = [*FEATURES, "communicators", "made", "nested", "while", "helper", "branch", "operations"]
+SWITCHES = [*FEATURES, *"communicators made nested while helper branch operations".split()]
 
 HEAD = """\
 import math
@@ -74,13 +84,19 @@ class Program:
         return "float32" in self.source
 
 
-def write(seed: int | str, *, without: Collection[str] = (), skip: Collection[str] = ()) -> Program:
-    """The program of a seed, without some features, and without the pieces at some places."""
-    return _Author(str(seed), frozenset(without), frozenset(skip)).program()
+def write(
+    seed: int | str, *, without: Collection[str] = (), skip: Collection[str] = (), small: bool = False
+) -> Program:
+    """The program of a seed, without some features, and without the pieces at some places.
+
+    A small one has one loop of two steps and little besides.
+    """
+    return _Author(str(seed), frozenset(without), frozenset(skip), small=small).program()
 
 
 class _Author:
-    def __init__(self, seed: str, without: frozenset[str], skip: frozenset[str]) -> None:
+    def __init__(self, seed: str, without: frozenset[str], skip: frozenset[str], *, small: bool) -> None:
+        self.small = small
         self.seed = seed
         self.without = without
         self.skip = skip
@@ -88,9 +104,13 @@ class _Author:
         self.endless = False
         self.pieces: list[str] = []
         self.pen = Pen(seed, Scope(["u", "v", "w"], ["m", "n"], ["s", "t"], []))
-        self.pen.operations = ["SUM"] if "operations" in without else ["SUM", "SUM", "SUM", "MAX", "MIN", "PROD"]
+        self.pen.operations = (
+            ["SUM"] if "operations" in without else ["SUM", "SUM", "SUM", "MAX", "MIN", "PROD"]
+        )
         self.pen.known = set() if "collectives" in without else {"Allgather"}
-        self.features = [name for name in FEATURES if name not in without and name not in ("complex", "single")]
+        self.features = [
+            name for name in FEATURES if name not in without and name not in ("complex", "single")
+        ]
         kind = self.choices.choices(["", "complex", "single"], [76, 12, 12])[0]
         if kind and kind not in without:
             self.features.append(kind)
@@ -156,10 +176,13 @@ class _Author:
 
     def nested_marked_loop(self, place: str, depth: int) -> None:
         """A marked loop in a marked loop."""
-        name, scheme = self.pen.fresh("j"), self.pen.pick(["Revolve(1)", "StoreAll()", "Online(1)", "Revolve(2)"])
-        with self.pen.block(f"for {name} in checkpointed(range({self.pen.pick([2, 3])}), {scheme}):"):
-            with self.pen.within(index=name):
-                self.body(place, 2, depth - 1)
+        name, scheme = (
+            self.pen.fresh("j"),
+            self.pen.pick(["Revolve(1)", "StoreAll()", "Online(1)", "Revolve(2)"]),
+        )
+        head = f"for {name} in checkpointed(range({self.pen.pick([2, 3])}), {scheme}):"
+        with self.pen.block(head), self.pen.within(index=name):
+            self.body(place, 2, depth - 1)
 
     def branch(self, place: str, depth: int) -> None:
         """All ranks go the same way, which depends on a sum over them."""
@@ -227,37 +250,49 @@ class _Author:
         pen = self.pen
         pen.indent = 1
         self.before: list[str] = []
-        self.body("before", self.choices.choice([0, 1, 2]), 1)
+        self.body("before", 0 if self.small else self.choices.choice([0, 1, 2]), 1)
         self.before, pen.lines = pen.lines, []
         self.marked_loop("loop")
-        self.body("between", self.choices.choice([0, 0, 1, 2]), 1)
-        if self.odds(0.25):
+        self.body("between", self.choices.choice([0, 1] if self.small else [0, 0, 1, 2]), 1)
+        if self.odds(0.25) and not self.small:
             self.marked_loop("second")
             self.body("after", self.choices.choice([0, 1]), 1)
 
     def marked_loop(self, place: str) -> None:
         """A ``for`` loop, or a ``while`` loop that ends when a sum over the ranks is small."""
-        pen, count = self.pen, self.choices.choice([1, 2, 2, 3, 4])
+        pen, count = self.pen, 2 if self.small else self.choices.choice([1, 2, 2, 3, 4])
         if self.allowed("while", 0.25):
             self.endless = True
             x = self.choices.choice(["u", "v"])
             pen.emit("count, error = 0, 1.0")
-            with pen.block("while checkpointed(error > 0.05 and count < 5, scheme):"), pen.within(index="count"):
+            with (
+                pen.block("while checkpointed(error > 0.05 and count < 5, scheme):"),
+                pen.within(index="count"),
+            ):
                 pen.emit(f"before = {x}.copy()", f"{x} *= 0.7")
                 self.body(place, count, 1)
                 pen.emit(*self.condition(x), "count += 1")
             return
-        items = self.choices.choice(["range(3)", "range(4)", "range(2, 9, 2)", "np.linspace(0.1, 0.4, 4)"])
+        items = ["range(3)", "range(4)", "range(2, 9, 2)", "np.linspace(0.1, 0.4, 4)"]
+        items = "range(2)" if self.small else self.choices.choice(items)
         index = "i" if "range" in items else "int(10 * i)"
         with pen.block(f"for i in checkpointed({items}, scheme):"), pen.within(index=index):
-            self.body(place, count, 2)
+            self.body(place, count, 1 if self.small else 2)
 
     def condition(self, x: str) -> list[str]:
         """How the ranks agree that they are done."""
         change = f"np.sum(({x} - before) ** 2)"
         ways = [
-            ["total = np.zeros(1)", f"comm.Allreduce(np.array([{change}]), total)", "error = <<total[0]>> / size"],
-            ["total = np.zeros(1)", f"comm.Allreduce(np.array([{change}]), total, op=MPI.MAX)", "error = <<total[0]>>"],
+            [
+                "total = np.zeros(1)",
+                f"comm.Allreduce(np.array([{change}]), total)",
+                "error = <<total[0]>> / size",
+            ],
+            [
+                "total = np.zeros(1)",
+                f"comm.Allreduce(np.array([{change}]), total, op=MPI.MAX)",
+                "error = <<total[0]>>",
+            ],
         ]
         if "lower" not in self.without:
             ways += [
@@ -293,8 +328,13 @@ class _Author:
         lines = ["comm = MPI.COMM_WORLD", *module, "", "", *self.helpers, "def f(u, v, m, s, t, scheme):"]
         lines += ["    " + line for line in start]
         lines += [*self.before, *pen.lines, *("    " + line for line in end)]
-        text = HEAD + "\n".join(lines) + "\n"
-        return Program(re.sub("<<(.*?)>>", _plain, text), _twin(text), self.endless, tuple(self.pieces))
+        return program_of("\n".join(lines) + "\n", self.endless, tuple(self.pieces))
+
+
+def program_of(text: str, endless: bool = False, pieces: tuple[str, ...] = ()) -> Program:
+    """The program with this text below the imports; what decides something stands in ``<<`` and ``>>``."""
+    text = HEAD + text
+    return Program(re.sub("<<(.*?)>>", _plain, text), _twin(text), endless, pieces)
 
 
 def _world() -> Communicator:
@@ -326,5 +366,3 @@ def _twin(text: str) -> str:
     text = re.sub(r"\bfloat\(", "complex(", text)
     text = re.sub(r"\bMPI\.(DOUBLE|FLOAT)\b", "MPI.C_DOUBLE_COMPLEX", text)
     return text.replace("np.float32", "np.complex128")
-
-
