@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # for those who read; for those who run, the table below
     from checkpointer import errors as errors
     from checkpointer import schemes as schemes
     from checkpointer import storage as storage
+    from checkpointer.checking import check as check
     from checkpointer.decorator import transform as transform
     from checkpointer.differentiation import grad as grad
     from checkpointer.differentiation import value_and_grad as value_and_grad
@@ -18,12 +19,14 @@ if TYPE_CHECKING:  # for those who read; for those who run, the table below
     from checkpointer.errors import ArgumentError as ArgumentError
     from checkpointer.errors import CheckpointerError as CheckpointerError
     from checkpointer.errors import NotRewrittenError as NotRewrittenError
+    from checkpointer.errors import RankError as RankError
     from checkpointer.errors import RefusedError as RefusedError
     from checkpointer.errors import ReplayError as ReplayError
     from checkpointer.errors import ScheduleError as ScheduleError
     from checkpointer.errors import StorageError as StorageError
     from checkpointer.errors import TraceError as TraceError
     from checkpointer.errors import TransformError as TransformError
+    from checkpointer.errors import WrongGradientError as WrongGradientError
     from checkpointer.hook import install_import_hook as install_import_hook
     from checkpointer.markers import checkpointed as checkpointed
     from checkpointer.replay import replaying as replaying
@@ -57,8 +60,9 @@ else:
         {
             "decorator": "transform",
             "differentiation": "grad value_and_grad vjp",
-            "errors": "ArgumentError CheckpointerError NotRewrittenError RefusedError ReplayError ScheduleError"
-            " StorageError TraceError TransformError",
+            "errors": "ArgumentError CheckpointerError NotRewrittenError RankError RefusedError ReplayError"
+            " ScheduleError StorageError TraceError TransformError WrongGradientError",
+            "checking": "check",
             "hook": "install_import_hook",
             "markers": "checkpointed",
             "replay": "replaying",

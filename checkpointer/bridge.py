@@ -12,7 +12,7 @@ from autograd.tracer import Box
 
 from checkpointer import trees
 from checkpointer.boxes import is_traced
-from checkpointer.differentiation import vjp
+from checkpointer.differentiation import Call
 from checkpointer.errors import ArgumentError
 from checkpointer.tracebacks import trim, trimming
 
@@ -82,8 +82,9 @@ class _Run:
                 or type(value) in Box.types
             ):
                 raise twice()
-        value, self.pullback = vjp(self.function, *args, argnums=self.places, **kwargs)
-        return value
+        call = Call(self.function, tuple(args), kwargs, self.places, from_autograd=True)
+        self.pullback = call.pullback
+        return call.value
 
 
 def twice() -> Exception:

@@ -19,6 +19,7 @@ from checkpointer.dropin import knowing_traced_values
 from checkpointer.errors import ArgumentError, StorageError, TraceError
 from checkpointer.memory import Memory, flipped, overlaps_itself, root_of
 from checkpointer.notes import note_way_back_of_function
+from checkpointer.peers import UNSET, Peers, check_communicator, divided
 from checkpointer.placed_warnings import placed_warnings
 from checkpointer.refusals import at_place, refuse
 from checkpointer.runs import begin
@@ -34,9 +35,18 @@ Argnums = int | str | Sequence[int | str]
 Pullback = Callable[[Any], Any]
 
 
+_NOTHING = object()
+"""The adjoint of a loss that another rank seeds."""
+
+
 @trimming
 def vjp(
-    function: Callable[..., Any], *args: Any, argnums: Argnums = 0, **kwargs: Any
+    function: Callable[..., Any],
+    *args: Any,
+    argnums: Argnums = 0,
+    comm: Any = UNSET,
+    replicated: Argnums | None = None,
+    **kwargs: Any,
 ) -> tuple[Any, Pullback]:
     """The value of a function, and its pullback.
 
@@ -49,6 +59,13 @@ def vjp(
     argnums : int, str, or sequence of them
         The arguments to differentiate with respect to, by position or keyword name. Each is an array, a float, or a
         dict, list, tuple or dataclass of them.
+    comm : Comm, optional
+        On MPI ranks: the communicator of those that take part. It matters for ``replicated`` alone, and need be named only
+        where the function uses several communicators of different ranks. A function that has a parameter of this name gets
+        it, too.
+    replicated : int, str, or sequence of them, optional
+        On MPI ranks: those of ``argnums`` that are one variable on all ranks. They have to be the same on all of them, and
+        their adjoints are summed over the ranks.
 
     Returns
     -------
@@ -68,9 +85,14 @@ def vjp(
     StorageError
         If snapshots cannot be kept. Where that is found on the way back, by the pullback, the error's attribute ``value``
         holds the value.
+    RankError
+        On all ranks, if they do not do the same, or if a replicated argument is not the same on all of them.
 
     Notes
     -----
+    On MPI ranks, all that took part call the pullback, each with the adjoint of its own value, and each gets the adjoint of
+    its own arguments: the transpose of what all ranks do together, see docs/ranks.md.
+
     The differentiated arguments hold the same after the pullback as before the call, also where the function writes to
     them. Everything else is as the function left it. Complex adjoints follow autograd's convention.
 
@@ -82,11 +104,18 @@ def vjp(
     >>> value, pullback(np.ones(2))
     (array([1., 4.]), array([2., 4.]))
     """
-    call = _Call(function, args, kwargs, argnums)
+    comm = divided(function, comm, kwargs)
+    call = Call(function, args, kwargs, argnums, comm if replicated is not None else None, replicated)
     return call.value, trimming(call.pullback)
 
 
-def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., tuple[Any, Any]]:
+def value_and_grad(
+    function: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    comm: Any = None,
+    replicated: Argnums | None = None,
+) -> Callable[..., tuple[Any, Any]]:
     """A function that returns the value of ``function`` and its gradient.
 
     Parameters
@@ -95,16 +124,25 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callab
         A function that returns a real number.
     argnums : int, str, or sequence of them
         The arguments to differentiate with respect to; see `vjp`.
+    comm : Comm, optional
+        On MPI ranks: the communicator of those that have this loss. By default the largest that the function used.
+    replicated : int, str, or sequence of them, optional
+        On MPI ranks: those of ``argnums`` that are one variable on all ranks; see `vjp`.
 
     Returns
     -------
     callable
         Takes the arguments of ``function`` and returns its value, bit for bit, and the gradient, a tree like the argument.
+        On MPI ranks, all return the same number, or one returns it and the others None; each gets the derivative of this
+        one number with respect to its own argument.
 
     Raises
     ------
     ArgumentError
         When called: if the value is not a real number, or an argument cannot be differentiated.
+    RankError
+        When called, on all ranks: if they return different numbers, do not do the same, or if a replicated argument is not
+        the same on all of them.
     StorageError
         When called: if snapshots cannot be kept. Where that is found on the way back, the error's attribute ``value`` holds
         the value.
@@ -117,17 +155,24 @@ def value_and_grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callab
     (np.float64(15.0), array([ 6., 12.]))
     """
     _check_callable(function)
+    check_communicator(comm)
 
     @functools.wraps(function)
     @trimming
     def gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        call = _Call(function, args, kwargs, argnums)
-        return call.value, call.pullback(_unit(call.value))
+        call = Call(function, args, kwargs, argnums, comm, replicated)
+        return call.value, call.gradient()
 
     return gradient
 
 
-def grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+def grad(
+    function: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    comm: Any = None,
+    replicated: Argnums | None = None,
+) -> Callable[..., Any]:
     """A function that returns the gradient of ``function``; see `value_and_grad`.
 
     Examples
@@ -136,7 +181,7 @@ def grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., An
     >>> grad(lambda x: x**3)(2.0)
     12.0
     """
-    both = value_and_grad(function, argnums)
+    both = value_and_grad(function, argnums, comm=comm, replicated=replicated)
 
     @functools.wraps(function)
     @trimming
@@ -146,11 +191,36 @@ def grad(function: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., An
     return gradient
 
 
-class _Call:
-    """One differentiated call: run at construction, pulled back once."""
+class Call:
+    """One differentiated call: run at construction, pulled back once.
+
+    Parameters
+    ----------
+    comm : Comm or None
+        The communicator of the ranks that take part, if the caller names it.
+    replicated : int, str, sequence of them, or None
+        Those of ``argnums`` that are one variable on all ranks.
+    from_autograd : bool
+        Whether autograd calls it, and will seed the loss on every rank.
+
+    Attributes
+    ----------
+    value : object
+        What the function returned.
+    peers : Peers
+        The ranks that took part.
+    """
 
     def __init__(
-        self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums
+        self,
+        function: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        argnums: Argnums,
+        comm: Any = None,
+        replicated: Argnums | None = None,
+        *,
+        from_autograd: bool = False,
     ) -> None:
         _check_callable(function)
         if active.tape is not None:
@@ -160,18 +230,24 @@ class _Call:
                 "differentiate inside with autograd.grad, and only what contains no marked loop",
             )
         self._selected = _Selected(function, args, kwargs, argnums)
+        self.peers = self._selected.peers(function, args, kwargs, comm, replicated)
         self._args = list(args)
         self._kwargs = dict(kwargs)
         self._tape = Tape(exact=full_tracebacks())
-        self._function = _underlying(function)
-        self._state = State([self._function], [self._args, self._kwargs, *_instances(function)])
+        self._function = underlying(function)
+        self._state = State([self._function], [self._args, self._kwargs, *instances(function)])
         self._selected.separate(self._state, self._args, self._kwargs)
         self._sessions = Sessions()
         self._account = begin(_name_of(self._function))
         self._traffic = self._account.traffic = Traffic()
         with self._account.under_way("forward"), self._sessions.closed_after_errors(), talking(self._traffic):
+            self.peers.begin()
             self.value = self._run(function)
             self._selected.check_separated()
+            if from_autograd:
+                self._traffic.check_alone()
+            if self.peers.shared:
+                self.peers.find(self._traffic)
         self._state.holder.owner.append(self.value)  # what was returned has to survive the way back, too
 
     def _run(self, function: Callable[..., Any]) -> Any:
@@ -194,6 +270,19 @@ class _Call:
         """The base arrays that nothing was written to, so that the way back does not write to them either."""
         return {key for key, memory in self._wrapper.memories.items() if memory.written is None}
 
+    def everybody(self) -> Any:
+        """The communicator of all ranks that took part, or None if there is no other."""
+        with talking(self._traffic):
+            self.peers.find(self._traffic)
+        return self.peers.comm
+
+    def gradient(self) -> Any:
+        """The adjoint of the selected arguments, given that the value is a loss: seeded on one rank."""
+        with self._sessions.closed_after_errors(), talking(self._traffic):
+            self.peers.find(self._traffic)
+            seeded = self.peers.seeds(self.value, _unit)
+        return self.pullback(_unit(self.value) if seeded else _NOTHING)
+
     def pullback(self, cotangent: Any) -> Any:
         """The adjoint of the selected arguments, given that of the value."""
         if self._results is None:
@@ -209,8 +298,9 @@ class _Call:
         results, self._results = self._results, None  # type: ignore[assignment]
         with self._account.under_way("reverse"), self._sessions.closed_after_errors(), talking(self._traffic):
             self._pull_back(results, cotangent)
+            gradients = self.peers.total(self._selected.gradients())
         self._traffic.close()
-        return self._selected.gradient()
+        return gradients[0] if self._selected.single else tuple(gradients)
 
     def _pull_back(self, results: _Results, cotangent: Any) -> None:
         results.seed(cotangent)
@@ -244,8 +334,8 @@ class _Selected:
         self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums
     ) -> None:
         self.single = isinstance(argnums, int | str | np.integer)
-        wanted = [argnums] if self.single or not isinstance(argnums, Sequence) else list(argnums)
-        self.places = [_place(function, number, args, kwargs) for number in wanted]
+        wanted = listed(argnums)
+        self.places = [place_of(function, number, args, kwargs) for number in wanted]
         self.originals = [args[place] if isinstance(place, int) else kwargs[place] for place in self.places]
         for number, tree in zip(wanted, self.originals, strict=True):
             trees.check_differentiable(tree, _argument_name(function, number))
@@ -254,6 +344,20 @@ class _Selected:
         self._names = [_argument_name(function, number) for number in wanted]
         self._bindings = [(place, place.content()) for place in State([], self.trees).survey().containers]
         self._nodes: list[list[TapeNode]] = []
+
+    def peers(
+        self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], comm: Any, replicated: Any
+    ) -> Peers:
+        """The other ranks of the call, which have the arguments that are named in ``replicated``, too."""
+        wanted = [] if replicated is None else listed(replicated)
+        places = [place_of(function, number, args, kwargs, "replicated") for number in wanted]
+        for number, place in zip(wanted, places, strict=True):
+            if place not in self.places:
+                raise ArgumentError(
+                    f"replicated names {number!r}, which is not among the argnums of the call"
+                )
+        numbers = dict.fromkeys(self.places.index(place) for place in places)
+        return Peers(comm, [(self._names[number], number) for number in numbers], self.originals)
 
     def separate(self, state: State, args: list[Any], kwargs: dict[str, Any]) -> None:
         """Copy the arguments if anything else shares their memory.
@@ -319,12 +423,12 @@ class _Selected:
         for tree in self.trees:
             self._nodes.append([leaf._node for _, leaf in trees.leaves(tree, "")])
 
-    def gradient(self) -> Any:
+    def gradients(self) -> list[Any]:
         """The adjoints as trees like the arguments."""
-        gradients = []
-        for tree, nodes in zip(self.originals, self._nodes, strict=True):
-            gradients.append(trees.rebuilt(tree, _Adjoints(nodes)))
-        return gradients[0] if self.single else tuple(gradients)
+        return [
+            trees.rebuilt(tree, _Adjoints(nodes))
+            for tree, nodes in zip(self.originals, self._nodes, strict=True)
+        ]
 
     def put_back(self) -> None:
         """Leave the attributes and items of the differentiated arguments as they were before the call."""
@@ -336,6 +440,13 @@ class _Selected:
         for nodes in self._nodes:
             for node in nodes:
                 snapshot.buffers.pop(id(getattr(node.memory, "root", None)), None)
+
+
+def listed(numbers: Any) -> list[Any]:
+    """One position or name, or several, as a list."""
+    if isinstance(numbers, int | str | np.integer) or not isinstance(numbers, Sequence):
+        return [numbers]
+    return list(numbers)
 
 
 class _Adjoints:
@@ -383,6 +494,8 @@ class _Results:
 
     def seed(self, cotangent: Any) -> None:
         """Put the adjoint of the value onto the tape."""
+        if cotangent is _NOTHING:  # a zero would become a NaN where the derivative is infinite
+            return
         given = dict(_flat(cotangent, "value"))
         for name, node in self._nodes:
             if name not in given:
@@ -425,10 +538,10 @@ def _check_callable(function: Any) -> None:
         raise ArgumentError(f"function must be callable, but is {function!r}")
 
 
-def _underlying(function: Any) -> Any:
+def underlying(function: Any) -> Any:
     """The code of a callable."""
     if isinstance(function, functools.partial):
-        return _underlying(function.func)
+        return underlying(function.func)
     return (
         function if isinstance(function, types.FunctionType | types.MethodType) else type(function).__call__
     )
@@ -439,35 +552,38 @@ def _name_of(function: Any) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
-def _instances(function: Any) -> list[Any]:
+def instances(function: Any) -> list[Any]:
     """The objects that a callable carries with it."""
     if isinstance(function, functools.partial):
-        return [list(function.args), function.keywords, *_instances(function.func)]
+        return [list(function.args), function.keywords, *instances(function.func)]
     if isinstance(function, types.MethodType):
         return [function.__self__]
     return [] if isinstance(function, types.FunctionType) else [function]
 
 
-def _place(function: Any, number: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | str:
+def place_of(
+    function: Any, number: Any, args: tuple[Any, ...], kwargs: dict[str, Any], by: str = "argnums"
+) -> int | str:
     """Where among the arguments of the call an argument stands that was named by number or by name."""
     if isinstance(number, str):
         if number in kwargs:
             return number
-        names = _parameters(function)
+        names = parameters_of(function)
         if number in names and names.index(number) < len(args):
             return names.index(number)
-        raise ArgumentError(f"argnums names {number!r}, but the call gives no such argument")
+        raise ArgumentError(f"{by} names {number!r}, but the call gives no such argument")
     if isinstance(number, bool) or not isinstance(number, int | np.integer):
-        raise ArgumentError(f"argnums must be positions or names of arguments, but contains {number!r}")
+        raise ArgumentError(f"{by} must be positions or names of arguments, but contains {number!r}")
     if -len(args) <= number < len(args):
         return int(number) % len(args)
-    names = _parameters(function)
+    names = parameters_of(function)
     if 0 <= number < len(names) and names[number] in kwargs:
         return names[number]
-    raise ArgumentError(f"argnums is {number}, but the call gives {len(args)} positional arguments")
+    raise ArgumentError(f"{by} is {number}, but the call gives {len(args)} positional arguments")
 
 
-def _parameters(function: Any) -> list[str]:
+def parameters_of(function: Any) -> list[str]:
+    """The names of a function's parameters; none if Python cannot tell."""
     try:
         return list(inspect.signature(function).parameters)
     except (TypeError, ValueError):
@@ -477,7 +593,7 @@ def _parameters(function: Any) -> list[str]:
 def _argument_name(function: Any, number: Any) -> str:
     if isinstance(number, str):
         return f"argument {number!r}"
-    names = _parameters(function)
+    names = parameters_of(function)
     return f"argument {names[number]!r}" if 0 <= number < len(names) else f"argument {number}"
 
 

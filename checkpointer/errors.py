@@ -88,6 +88,10 @@ class RankError(CheckpointerError):
         self.known = known
 
 
+class WrongGradientError(CheckpointerError, AssertionError):
+    """A gradient failed a test that it has to pass, such as that of `checkpointer.check`."""
+
+
 class ScheduleError(CheckpointerError):
     """A stream of actions that cannot be executed: a snapshot restored that was never taken, a step out of order."""
 

@@ -97,6 +97,8 @@ class Traffic:
         Communicators that the program has freed: the way back needs them.
     frames : list of Frame
         The steps that are running, the innermost loop's last.
+    buffered : list of (request, ndarray)
+        Messages that nobody waits for, kept until the call has been reversed.
     first, again, adjoint : Count
         What was sent when the program ran for the first time, when steps were computed again, and on the way back.
     receiving : list
@@ -110,6 +112,7 @@ class Traffic:
     def __init__(self) -> None:
         self.communicators: dict[int, Any] = {}
         self.orphans: list[Any] = []
+        self.buffered: list[Any] = []
         self.frames: list[Frame] = []
         self.first = Count()
         self.again = Count()
@@ -123,6 +126,9 @@ class Traffic:
         for comm in self.orphans:
             comm.Free()
         self.orphans = []
+        for request, _ in self.buffered:
+            request.Wait()
+        self.buffered = []
 
     @property
     def repeats(self) -> bool:
@@ -193,6 +199,17 @@ class Traffic:
                 "wait for it (Wait, Waitall) in the same iteration of the loop, or before the loop or the function ends",
             )
 
+    def check_alone(self) -> None:
+        """Refuse that autograd differentiates a function of several ranks: it would seed the loss on each of them."""
+        if any(comm.Is_inter() or comm.size > 1 for comm in self.communicators.values() if comm):
+            raise refuse(
+                "CKP230",
+                "autograd differentiates a function that communicates with other ranks: it would seed the loss on every"
+                " rank, so that the gradient of a loss that all of them have would come out too large by a factor of ranks",
+                "differentiate it with checkpointer.grad or checkpointer.value_and_grad, which seed it once; or with"
+                " checkpointer.vjp, which takes a cotangent of its own on each rank",
+            )
+
     @contextmanager
     def step(self, log: LoopLog, number: int) -> Iterator[Frame]:
         """A step of a loop runs in the ``with`` block."""
@@ -203,6 +220,9 @@ class Traffic:
             self.check_received(f"step {number} of the loop ends")
             if not frame.again:
                 log.recorded = number + 1
+        except BaseException:
+            _given_up.extend(request for request in frame.receiving if request)
+            raise
         finally:
             self.frames.pop()
 
@@ -224,6 +244,10 @@ def talking(traffic: Traffic) -> Iterator[None]:
         raise
     finally:
         active.traffic = outer
+
+
+_given_up: list[Any] = []
+"""Requests of messages that are not waited for because of an error: MPI may still write to their memory."""
 
 
 def loaded() -> bool:

@@ -20,7 +20,7 @@ from mpi4py import MPI
 from checkpointer.active import active
 from checkpointer.errors import RankError
 from checkpointer.mpi4py.private import RECORD, private
-from checkpointer.mpi4py.waiting import finish, until
+from checkpointer.mpi4py.waiting import check_in_step, count_from, finish, until
 from checkpointer.traffic import LoopLog, Traffic
 
 _MOST = 2**62
@@ -45,13 +45,15 @@ def together(comm: Any, doing: str, *what: Any) -> None:
     RankError
         On all of them, if they are not.
     """
+    check_in_step()
     hidden = private(comm)
     traffic: Traffic = active.traffic
     where = traffic.where
     number = digest_of(where, doing, what)
-    asked = np.array([number, -number])
+    asked = np.array([number, -number, traffic.number])
     answer = np.empty_like(asked)
     finish(hidden.Iallreduce(asked, answer, MPI.MAX))
+    count_from(int(answer[2]))
     if answer[0] == -answer[1]:
         return
     told = np.zeros(400, np.uint8)
@@ -60,11 +62,12 @@ def together(comm: Any, doing: str, *what: Any) -> None:
     everyones = np.empty((comm.size, 400), np.uint8)
     finish(hidden.Iallgather(told, everyones))
     texts = [bytes(row).rstrip(b"\0").decode(errors="replace") for row in everyones]
-    raise RankError("the ranks do not do the same: " + _by_text(texts), known=comm.rank > 0)
+    raise RankError("the ranks do not do the same: " + by_text(texts), known=comm.rank > 0)
 
 
 def everyones(value: Any, comm: Any) -> list[Any]:
     """What each rank of a communicator calls this with, by rank."""
+    check_in_step()
     hidden = private(comm)
     mine = np.frombuffer(pickle.dumps(value), np.uint8)
     sizes = np.empty(comm.size, np.int64)
@@ -81,7 +84,7 @@ def _described(where: tuple[str, int], doing: str, what: tuple[Any, ...]) -> str
     return f"{doing}{place}" + (f" ({', '.join(map(str, what))})" if what else "")
 
 
-def _by_text(texts: list[str]) -> str:
+def by_text(texts: list[str]) -> str:
     """What the ranks do, those together that do the same."""
     ranks: dict[str, list[int]] = {}
     for rank, text in enumerate(texts):

@@ -93,13 +93,14 @@ def bytes_of(buf: Any) -> int:
 
 
 def begin_receive(comm: Any, buf: Any, source: int, tag: int) -> SweepRequest:
+    if source == MPI.PROC_NULL:
+        return SweepRequest(MPI.Comm.Irecv(comm, buf, source, tag))
     source, tag, cell = expected(comm, source, tag)
 
     def note(status: Any) -> None:
         if cell is not None:
             cell[0] = status.source, status.tag
-        if source != MPI.PROC_NULL:
-            noted(comm, status.source, status.tag, None)
+        noted(comm, status.source, status.tag, None)
 
     request = SweepRequest(MPI.Comm.Irecv(comm, buf, source, tag), note)
     active.traffic.pending.append(request)
@@ -178,6 +179,15 @@ def send(self: Any, buf: Any, dest: int, tag: int = 0) -> None:
     _begin_send("Isend", self, buf, dest, tag)._wait()
 
 
+def bsend(self: Any, buf: Any, dest: int, tag: int = 0) -> None:
+    """It waits for nobody, however much the program's own buffer takes."""
+    if active.tape is None and dest != MPI.PROC_NULL:
+        content = Buffer(buf, "Bsend").content()
+        active.traffic.buffered.append((begin_send("Isend", self, content, dest, tag), content))
+    else:
+        _begin_send("Isend", self, buf, dest, tag)
+
+
 def ssend(self: Any, buf: Any, dest: int, tag: int = 0) -> None:
     _begin_send("Issend", self, buf, dest, tag)._wait()
 
@@ -253,7 +263,7 @@ def iprobe(self: Any, source: int = MPI.ANY_SOURCE, tag: int = MPI.ANY_TAG, stat
 
 METHODS: dict[str, Callable[..., Any]] = {
     "Send": send,
-    "Bsend": send,
+    "Bsend": bsend,
     "Rsend": send,
     "Ssend": ssend,
     "Isend": isend,

@@ -7,6 +7,7 @@ it, and it is freed with it.
 from __future__ import annotations
 
 import atexit
+import itertools
 import time
 from typing import Any
 
@@ -34,9 +35,14 @@ class Duplicate:
     comm : Comm
     request : Request
         Done when all ranks have come to make it.
+    number : int
+        How many this process made before it.
     """
 
+    _numbers = itertools.count()
+
     def __init__(self, comm: Any) -> None:
+        self.number = next(self._numbers)
         self.comm, self.request = raw(comm).Idup()
 
     def ready(self) -> Any:
@@ -124,6 +130,12 @@ def private(comm: Any) -> Any:
     found = _ready[comm.handle] = duplicate.ready()
     _own.add(found.handle)
     return found
+
+
+def age_of(comm: Any) -> int:
+    """A number that is smaller for communicators that were made earlier: of several of the same ranks, on all of them."""
+    private(comm)
+    return int(comm.Get_attr(_KEY).number)
 
 
 def key_of(comm: Any) -> int:

@@ -28,14 +28,37 @@ _LAST = sys.maxsize
 
 _failures: list[tuple[int, int, str]] = []
 """Rank, number of its differentiated call, and what it did."""
+given_up: list[Any] = []
+"""Requests of operations of all ranks that this one did not wait for."""
 _letters: list[Any] = []
 """Our own news, kept until they are sent."""
 _calls = 0
 
 
 def finish(request: Any, status: Any = None) -> None:
-    """Wait for one of mpi4py's own requests."""
-    until(lambda: request.Test(status))
+    """Wait for one of mpi4py's own requests.
+
+    If that is given up, the memory stays what MPI may still write to, and operations of all ranks are out of step.
+    """
+    try:
+        until(lambda: request.Test(status))
+    except BaseException:
+        given_up.append(request)
+        raise
+
+
+def check_in_step() -> None:
+    """Refuse an operation of all ranks after one was given up: the others would take it for that one.
+
+    Raises
+    ------
+    RankError
+    """
+    if given_up:
+        raise RankError(
+            f"rank {MPI.COMM_WORLD.rank} has given up an operation of all ranks, because of an error in an earlier"
+            " differentiated call, and they are out of step since then: end the program after such an error"
+        )
 
 
 def finish_all(requests: list[Any], statuses: Any = None) -> None:
@@ -113,10 +136,21 @@ def begin(traffic: Any) -> None:
     _failures[:] = [failure for failure in _failures if failure[1] >= _calls]
 
 
+def count_from(number: int) -> None:
+    """The ranks of this call are in their calls of up to this number: count on from there, so that all count alike.
+
+    Those of an ensemble may have differentiated more or less often, each group for itself.
+    """
+    global _calls
+    _calls = max(_calls, number)
+    if active.traffic is not None:
+        active.traffic.number = _calls
+
+
 def tell(traffic: Any, error: BaseException) -> None:
     """Let all other ranks know that this one raised an error; those that learned of it from another know already."""
     comm = news_comm()
-    if comm is None or (isinstance(error, RankError) and error.known):
+    if comm is None or getattr(error, "known", False):
         return
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     text = text if isinstance(error, CheckpointerError) else text.partition("\n")[0]
