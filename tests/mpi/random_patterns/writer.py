@@ -3,8 +3,8 @@
 The program defines ``f(u, v, m, s, t, scheme)``: two vectors of twelve floats, four rows of six, two numbers, all of them
 different on each rank, and it returns the same. It is made of *pieces*. Each of them is free of deadlock for itself, all
 ranks come to the same pieces in the same order, and a message that is under way shares no variable with what stands in
-between, nor can its receive take another piece's message: so the whole is free of deadlock, too, and its values do not depend on
-which message arrives first.
+between, nor can its receive take another piece's message: so the whole is free of deadlock, too, and its values do not
+depend on which message arrives first.
 
 A piece has its place in the program as its name, and its own random numbers: without it the others stay what they are.
 """
