@@ -2,8 +2,8 @@
 
 The inner product is summed over the ranks: ``sum over r of <ybar_r, (J d)_r> = sum over r of <(J^T ybar)_r, d_r>``. ``J d``
 comes from the twin of the program, run by plain mpi4py with complex numbers whose imaginary parts are the direction times
-1e-30: no difference is taken, so that it is right to rounding. Programs that have complex numbers themselves are compared with central
-differences of the sixth order at two distances. Directions and adjoints differ from rank to rank; on some they are zero.
+1e-30: no difference is taken, so that it is right to rounding. Programs that have complex numbers themselves are compared with
+central differences of the sixth order at two distances. Directions and adjoints differ from rank to rank; on some they are zero.
 """
 
 from __future__ import annotations
