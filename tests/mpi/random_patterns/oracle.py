@@ -1,9 +1,10 @@
 """What a random program must do on its ranks: the plain program's values, to the last bit, and the exact adjoint.
 
-The inner product is summed over the ranks: ``sum over r of <ybar_r, (J d)_r> = sum over r of <(J^T ybar)_r, d_r>``. ``J d``
-comes from the twin of the program, run by plain mpi4py with complex numbers whose imaginary parts are the direction times
-1e-30: no difference is taken, so that it is right to rounding. Programs that have complex numbers themselves are compared with
-central differences of the sixth order at two distances. Directions and adjoints differ from rank to rank; on some they are zero.
+The inner product is summed over the ranks: ``sum over r of <ybar_r, (J d)_r> = sum over r of <(J^T ybar)_r, d_r>``.
+``J d`` comes from the twin of the program, run by plain mpi4py with complex numbers whose imaginary parts are the
+direction times 1e-30: no difference is taken, so that it is right to rounding. Programs that have complex numbers
+themselves are compared with central differences of the sixth order at two distances. Directions and adjoints differ
+from rank to rank; on some they are zero.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@
 
 Many programs run in one start of ``mpiexec``. When all ranks are stuck for ``--limit`` seconds, their stacks, the
 program and the stages are printed; the next start goes on with the next program. ``--show SEED`` prints a program,
-``--shrink SEED`` finds the smallest part of one that goes wrong in the same way, ``--without persistent,lower`` leaves
-features out, ``--plain`` only runs the programs undifferentiated, with plain mpi4py. Ends with status 1 if a program is wrong or stuck.
+``--shrink SEED`` finds the smallest part of one that goes wrong in the same way, ``--without persistent,lower``
+leaves features out, ``--plain`` only runs the programs undifferentiated, with plain mpi4py. Ends with status 1 if a
+program is wrong or stuck.
 """
 
 from __future__ import annotations
