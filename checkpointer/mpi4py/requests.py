@@ -285,7 +285,8 @@ def _first_done(requests: Sequence[Any]) -> int:
     if not waiting:
         return MPI.UNDEFINED
 
-    def first() -> int:  # and no other: one that is asked and is done is over, and the next call would pass it by
+    def first() -> int:
+        # and no other: one that is asked and is done is over, and the next call would pass it by
         return next((number + 1 for number in waiting if done(requests[number])), 0)
 
     return int(until(first)) - 1
