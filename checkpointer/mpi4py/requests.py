@@ -284,8 +284,12 @@ def _first_done(requests: Sequence[Any]) -> int:
     waiting = [number for number, request in enumerate(requests) if not is_over(request)]
     if not waiting:
         return MPI.UNDEFINED
-    found = until(lambda: [number for number in waiting if done(requests[number])][:1])
-    return int(found[0])
+
+    def first() -> int:
+        # and no other: one that is asked and is done is over, and the next call would pass it by
+        return next((number + 1 for number in waiting if done(requests[number])), 0)
+
+    return int(until(first)) - 1
 
 
 def ask_any(requests: Sequence[Any], status: Any = None) -> tuple[int, bool]:
