@@ -104,9 +104,12 @@ class StorageError(CheckpointerError):
     value : object
         What the differentiated function returned, if the storage failed on the way back, when that had been computed;
         otherwise None.
+    known : bool
+        Whether all ranks of an MPI program have raised it.
     """
 
     value: object = None
+    known: bool = False
 
     def adding(self, sentence: str) -> StorageError:
         """The same error, whose message says one thing more."""

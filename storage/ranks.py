@@ -75,6 +75,7 @@ class Ranks:
                 self.gathered(
                     "all have heard of the error"
                 )  # before one leaves, and lets those know that wait for it
+            failed.known = True  # to all ranks: none has to be told
             raise failed from failure
         return [found for _, _, found in said]
 

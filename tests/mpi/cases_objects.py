@@ -372,7 +372,7 @@ def stepping(program, snapshots):
     return once if snapshots is None else steps
 
 
-def slope_of(function, u, direction, h=2e-4):
+def slope_of(function, u, direction, h):
     """The derivative by differences of fourth order."""
 
     def difference(h):
@@ -390,12 +390,17 @@ def check(comm, program):
             plain = function(comm, u.copy())
             value, pullback = vjp(lambda u, f=function: f(comm, u), u.copy())
             assert np.array_equal(value, plain), (program.__name__, snapshots)
-            slope = slope_of(lambda u, f=function: f(comm, u), u, direction)
             (pulled,) = np.atleast_2d(pullback(adjoint))
-            sides = comm.allreduce(
-                np.array([adjoint @ slope, pulled @ direction, abs(adjoint) @ (1 + abs(slope))])
-            )
-            assert abs(sides[0] - sides[1]) < 1e-9 * sides[2], (program.__name__, snapshots, *sides)
+            errors = []
+            for h in (2e-4, 2e-5):  # some programs are steep
+                slope = slope_of(lambda u, f=function: f(comm, u), u, direction, h)
+                sides = comm.allreduce(
+                    np.array([adjoint @ slope, pulled @ direction, abs(adjoint) @ (1 + abs(slope))])
+                )
+                errors.append(abs(sides[0] - sides[1]) / sides[2])
+                if errors[-1] < 1e-9:
+                    break
+            assert errors[-1] < 1e-9, (program.__name__, snapshots, *errors)
 
 
 def case_programs(comm):
