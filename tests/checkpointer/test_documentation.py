@@ -90,7 +90,7 @@ def test_the_examples_of_runs(tmp_path, monkeypatch, capsys):
     """The summary, the line of the log and the bars, but for the times."""
     page = (DOCS / "runs.md").read_text("utf-8")
     program, several, reported = examples("runs.md")
-    summary, report, bars, logged = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    summary, _, report, bars, logged = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
     assert lint_source(program, "heat.py", []) == ()
     (tmp_path / "heat.py").write_text(program)
     finished = subprocess.run(
