@@ -331,6 +331,7 @@ def case_operations(comm):
         check(comm, PROGRAMS, seed)
 
 
+@on_ranks(2, 3)
 def case_operations_in_loops(comm):
     for snapshots in (2, 50):
         check(comm, PROGRAMS, snapshots, form=functools.partial(looped, snapshots=snapshots))
@@ -414,6 +415,7 @@ def case_products_with_zeros(comm):
     assert np.array_equal(pull(np.full(3, float(comm.rank == 2))), expected)
 
 
+@on_ranks(4)
 def case_integers_have_no_adjoint(comm):
     """They are combined as ever, and the floating-point numbers beside them keep theirs."""
 
@@ -441,6 +443,7 @@ def case_integers_have_no_adjoint(comm):
     assert np.isclose(adjoint @ u, plain.sum())
 
 
+@on_ranks(2, 3)
 def case_unused_overwritten_constant(comm):
     """Nothing of it flows into the result on some ranks: the others do not wait for ever, and nothing is left over."""
     even = comm.rank % 2 == 0

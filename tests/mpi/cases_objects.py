@@ -403,6 +403,7 @@ def check(comm, program):
             assert errors[-1] < 1e-9, (program.__name__, snapshots, *errors)
 
 
+@on_ranks(1, 2, 3)
 def case_programs(comm):
     MPI.Attach_buffer(bytearray(1 << 16))  # for bsend
     for program in PROGRAMS:
@@ -419,6 +420,7 @@ def refused(function, u):
     return str(info.value)
 
 
+@on_ranks(4)
 def case_reductions_without_a_rule(comm):
     u = np.array([1.0, 2.0])
     assert "CKP227" in refused(lambda u: comm.allreduce([u[0]]), u)  # lists are concatenated
@@ -427,6 +429,7 @@ def case_reductions_without_a_rule(comm):
     assert "MPI.MAX" in refused(lambda u: comm.reduce(u, op=MPI.MAX), u)
 
 
+@on_ranks(1, 4)
 def case_ties(comm):
     """Ranks that have the largest number share the adjoint."""
     _, pullback = vjp(lambda u: comm.allreduce(u, op=MPI.MAX), 3.0)
