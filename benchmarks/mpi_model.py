@@ -57,13 +57,13 @@ class Network:
 
 HERE = Costs(
     sizes=(32, 64, 128, 256),
-    plain=(2.2e-4, 3.3e-4, 7.8e-4, 4.0e-3),
-    advance=(4.9e-4, 6.5e-4, 1.66e-3, 5.2e-3),
-    reverse=(7.5e-3, 7.9e-3, 1.29e-2, 2.94e-2),
-    snapshot=(4.7e-4, 4.9e-4, 8.2e-4, 1.37e-3),
-    message=(1.1e-5, 3.4e-5, 4.8e-4),
+    plain=(2.15e-4, 3.12e-4, 7.45e-4, 4.17e-3),
+    advance=(4.56e-4, 6.08e-4, 1.49e-3, 5.36e-3),
+    reverse=(6.91e-3, 7.57e-3, 1.12e-2, 2.59e-2),
+    snapshot=(4.21e-4, 4.55e-4, 7.48e-4, 1.43e-3),
+    message=(6.15e-6, 2.22e-5, 4.92e-4),
 )
-"""What `mpi_overhead.py scaling` measured on the machine of docs/scaling.md, the best of five runs."""
+"""What `mpi_overhead.py scaling` measured on the machine of docs/scaling.md, the best of six in one run."""
 CLUSTER = Network(latency=2e-6, bandwidth=1e9)
 SHARED_MEMORY = Network(latency=0.0, bandwidth=math.inf)  # its costs are among those of the software
 

@@ -28,7 +28,14 @@ def _forget(comm: Any, keyval: int, duplicate: Any) -> None:
 
 
 class Duplicate:
-    """A duplicate that may still be on its way: making it waits for no other rank.
+    """A duplicate, or one that is still on its way.
+
+    Parameters
+    ----------
+    comm : Comm
+        The program's. Its ranks have just made it together, and so duplicate it together.
+    later : bool
+        Wait for nobody: ranks may come to it at any time, or never. Such a duplicate must not be freed on its way.
 
     Attributes
     ----------
@@ -41,9 +48,13 @@ class Duplicate:
 
     _numbers = itertools.count()
 
-    def __init__(self, comm: Any) -> None:
+    def __init__(self, comm: Any, *, later: bool = False) -> None:
         self.number = next(self._numbers)
-        self.comm, self.request = raw(comm).Idup()
+        self.request: Any = None
+        if later:
+            self.comm, self.request = raw(comm).Idup()
+        else:
+            self.comm = raw(comm).Dup()
 
     def ready(self) -> Any:
         """The duplicate, when all ranks have it."""
@@ -81,8 +92,8 @@ def prepare_world() -> None:
     """Make those of the communicators that MPI begins with."""
     global _world
     if _world is None:
-        _world = Duplicate(MPI.COMM_WORLD)
-        others = Duplicate(MPI.COMM_WORLD), Duplicate(MPI.COMM_SELF)
+        _world = Duplicate(MPI.COMM_WORLD, later=True)
+        others = Duplicate(MPI.COMM_WORLD, later=True), Duplicate(MPI.COMM_SELF)
         MPI.COMM_WORLD.Set_attr(_KEY, others[0])
         MPI.COMM_SELF.Set_attr(_KEY, others[1])
         atexit.register(arrive, [_world, *others])

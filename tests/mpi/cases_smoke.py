@@ -53,3 +53,15 @@ def case_a_folder_that_all_share(comm, folder):
     (folder / str(comm.rank)).write_text("here")
     comm.Barrier()
     assert sorted(file.name for file in folder.iterdir()) == ["0", "1", "2"]
+
+
+def case_communicators_that_are_made_and_freed(comm):
+    """Nothing is differentiated: their private duplicates, which nobody has used, go with them."""
+    for _ in range(3):
+        part = comm.Split(comm.rank % 2, comm.rank)
+        grid = part.Create_cart([part.size], periods=[True])
+        twin = grid.Dup()
+        assert twin.allreduce(1) == part.size
+        for made in (part, twin, grid):
+            made.Free()
+            assert made == MPI.COMM_NULL
