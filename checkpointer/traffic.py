@@ -142,6 +142,11 @@ class Traffic:
         self.buffered = []
 
     @property
+    def standing(self) -> dict[int, Any]:
+        """Those of the communicators that are not freed; one that a step made is freed with it."""
+        return {key: comm for key, comm in self.communicators.items() if comm}
+
+    @property
     def repeats(self) -> bool:
         """Whether what runs now ran before."""
         return any(frame.again for frame in self.frames)
@@ -209,7 +214,7 @@ class Traffic:
 
     def check_alone(self) -> None:
         """Refuse that autograd differentiates a function of several ranks: it would seed the loss on each of them."""
-        if any(comm.Is_inter() or comm.size > 1 for comm in self.communicators.values() if comm):
+        if any(comm.Is_inter() or comm.size > 1 for comm in self.standing.values()):
             raise refuse(
                 "CKP230",
                 "autograd differentiates a function that communicates with other ranks: it would seed the loss on every"

@@ -124,22 +124,18 @@ def agree_at_end(log: LoopLog, steps: int, scheme: str, *, last: bool) -> None:
         If they do not agree.
     """
     traffic: Traffic = active.traffic
-    for key in [key for key in log.collective if traffic.communicators[key] != MPI.COMM_NULL]:
-        together(traffic.communicators[key], f"the end of the loop {log.name}", f"{steps} steps", scheme)
+    standing = traffic.standing
+    for key in [key for key in log.collective if key in standing]:
+        together(standing[key], f"the end of the loop {log.name}", f"{steps} steps", scheme)
     mine = log.name, steps, steps - last, scheme
-    peers = sorted(
-        pair
-        for pair in log.sent.keys() | log.received.keys()
-        if traffic.communicators[pair[0]] != MPI.COMM_NULL
-    )
+    peers = sorted(pair for pair in log.sent.keys() | log.received.keys() if pair[0] in standing)
     for key, rank in peers:
-        hidden = private(traffic.communicators[key])
+        hidden = private(standing[key])
         report = (*mine, log.sent.get((key, rank), [0, 0]), log.received.get((key, rank), [0, 0]))
         _letters.append(hidden.isend(report, rank, RECORD))
-    reports = [_report_of(traffic.communicators[key], key, rank, log) for key, rank in peers]
+    reports = [_report_of(standing[key], key, rank, log) for key, rank in peers]
     for (key, rank), theirs in zip(peers, reports, strict=True):
-        comm = traffic.communicators[key]
-        _compare(comm, rank, (*mine, log.received.get((key, rank), [0, 0])), theirs)
+        _compare(standing[key], rank, (*mine, log.received.get((key, rank), [0, 0])), theirs)
     _letters[:] = [letter for letter in _letters if not letter.test()[0]]
 
 
@@ -175,9 +171,7 @@ def look_for_leavers(traffic: Traffic) -> None:
     if not traffic.frames or traffic.frames[-1].again:
         return
     frame = traffic.frames[-1]
-    for key, comm in traffic.communicators.items():
-        if comm == MPI.COMM_NULL:
-            continue  # made and freed in a step
+    for key, comm in traffic.standing.items():
         _collect(comm, key)
         for rank in range(comm.remote_size if comm.Is_inter() else comm.size):
             for when, name, steps, whole, *_ in _arrived.get((key, rank), ())[:1]:

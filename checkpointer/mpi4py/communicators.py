@@ -61,7 +61,7 @@ def adopted(comm: Any) -> Any:
     return comm if kind is None else kind(comm)
 
 
-_MAKING = (
+MAKERS = (
     "Dup Dup_with_info Clone Split Split_type Create Create_group Create_cart Create_graph Create_dist_graph"
     " Create_dist_graph_adjacent Create_intercomm Sub Merge Accept Connect Spawn Spawn_multiple"
 ).split()
@@ -97,7 +97,7 @@ def free(self: Any) -> None:
 
 def _install() -> None:
     for kind in KINDS:
-        for name in _MAKING:
+        for name in MAKERS:
             if hasattr(kind, name):
                 setattr(kind, name, _making(getattr(kind.__base__, name)))
         for name, make in MAKING.items():

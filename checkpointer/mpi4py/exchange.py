@@ -90,8 +90,6 @@ class Exchange:
 
     def send(self, comm: Any, rank: int, tag: int, number: int, adjoint: Any) -> None:
         """Send the adjoint of a message back; None stands for zero."""
-        if self._received:
-            self.number()
         data = b"" if adjoint is None else np.ascontiguousarray(adjoint).view(np.uint8).reshape(-1)
         letter = np.empty(8 * _HEADER + len(data), np.uint8)
         letter[: 8 * _HEADER].view(np.int64)[:] = tag, number, self.label
@@ -186,7 +184,10 @@ class Received:
 
     def reverse(self) -> None:
         assert self.node is not None
-        adjoint = self.node.memory.take(self.node.value)
+        self.send_back(self.node.memory.take(self.node.value))
+
+    def send_back(self, adjoint: Any) -> None:
+        """Send the adjoint to where the message came from; None stands for zero."""
         if self.number < 0:
             self.exchange.number()
         self.exchange.send(self.comm, self.rank, self.tag, self.number, adjoint)

@@ -45,7 +45,7 @@ def members(comm: Any) -> frozenset[int]:
 
 def _used(traffic: Traffic) -> list[tuple[frozenset[int], Any]]:
     """The communicators that this rank used in the call and that still are, with their ranks."""
-    return [(members(comm), comm) for comm in traffic.communicators.values() if comm != MPI.COMM_NULL]
+    return [(members(comm), comm) for comm in traffic.standing.values()]
 
 
 def largest_used(traffic: Traffic) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mpi4py import MPI
-
 from checkpointer.active import active
 from checkpointer.dropin import register_methods
 from checkpointer.mpi4py import (
@@ -20,7 +18,8 @@ from checkpointer.mpi4py import (
     reductions,
     scans,
 )
-from checkpointer.mpi4py.communicators import KINDS, free
+from checkpointer.mpi4py.communicators import KINDS, MAKERS, free
+from checkpointer.mpi4py.persistent import MAKING
 from checkpointer.mpi4py.private import private
 from checkpointer.refusals import refuse
 
@@ -46,14 +45,12 @@ _HARMLESS = frozenset(
     " Get_dims Get_dist_neighbors Get_dist_neighbors_count Get_edges Get_errhandler Get_failed Get_group Get_index Get_info"
     " Get_name Get_nedges Get_neighbors Get_neighbors_count Get_nnodes Get_parent Get_periods Get_rank Get_remote_group"
     " Get_remote_size Get_size Get_topo Get_topology Graph_map Is_inter Is_intra Is_revoked Set_attr Set_errhandler Set_info"
-    " Set_name Shift Send_init Bsend_init Rsend_init Ssend_init Recv_init f2py fromhandle fromint handle toint py2f"
-    " Dup Dup_with_info Clone Split Split_type Create Create_group Create_cart Create_graph Create_dist_graph"
-    " Create_dist_graph_adjacent Create_intercomm Sub Merge Accept Connect Spawn Spawn_multiple Join"
+    " Set_name Shift f2py fromhandle fromint handle toint py2f Join"
     " coords degrees dim dims edges group index indegree info inedges inoutedges is_inter is_intra is_topo name ndim nedges"
     " neighbors nneighbors"
     " nnodes outdegree outedges periods rank remote_group remote_size size topo topology".split()
 )
-"""What tells something of a communicator, or makes one."""
+"""What tells something of a communicator."""
 
 
 def _method(name: str, kind: type, ours: Callable[..., Any] | None) -> Callable[..., Any]:
@@ -79,10 +76,10 @@ def _method(name: str, kind: type, ours: Callable[..., Any] | None) -> Callable[
 
 
 def _install() -> None:
+    kept = _HARMLESS.union(MAKERS, MAKING)
     for kind in KINDS:
-        names = [name for name in dir(kind) if not name.startswith("_") and name not in _HARMLESS]
+        names = [name for name in dir(kind) if not name.startswith("_") and name not in kept]
         register_methods(kind, {name: _method(name, kind, _METHODS.get(name)) for name in names})
 
 
 _install()
-__all__ = ["MPI"]

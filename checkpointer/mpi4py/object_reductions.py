@@ -16,6 +16,7 @@ from mpi4py import MPI
 from checkpointer.active import active
 from checkpointer.boxes import constant, is_differentiable, is_traced, plain
 from checkpointer.memory import summed_to
+from checkpointer.mpi4py.agreement import everyones
 from checkpointer.mpi4py.collectives import counted, got, spread, summed
 from checkpointer.mpi4py.exchange import Collective
 from checkpointer.mpi4py.object_collectives import size_of, start
@@ -152,7 +153,7 @@ def _reduced(comm: Any, name: str, given: Any, op: Any, root: int, do: Callable[
     parcel = packed(given)
     start(comm, name, parcel.envelope.size, *what)
     hidden = private(comm)
-    parts: list[Part] = hidden.allgather(_part(given, op, varied=bool(parcel.nodes)))
+    parts: list[Part] = everyones(_part(given, op, varied=bool(parcel.nodes)), comm)
     if not any(part.varied for part in parts):
         return watched(tape, do(plain_copy(given)))
     weight = _rule_of(op, parts, name)

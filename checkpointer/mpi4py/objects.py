@@ -66,11 +66,8 @@ class ReceivedObject(Received):
 
     def reverse(self) -> None:
         adjoints = [node.memory.take(node.value) for node in self.nodes]
-        if self.number < 0:
-            self.exchange.number()
         nothing = all(adjoint is None for adjoint in adjoints)
-        vector = None if nothing else layout_of(self.nodes).vector(adjoints)
-        self.exchange.send(self.comm, self.rank, self.tag, self.number, vector)
+        self.send_back(None if nothing else layout_of(self.nodes).vector(adjoints))
 
 
 # --- beginning to send and to receive -------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def look_around() -> None:
 
 def _concerns(rank: int, traffic: Any) -> bool:
     """Whether a rank of the world belongs to a communicator that a call has used, or a storage of its loops."""
-    for comm in (*traffic.communicators.values(), *traffic.awaited.values()):
+    for comm in (*traffic.standing.values(), *traffic.awaited.values()):
         groups = [comm.Get_group(), comm.Get_remote_group()] if comm.Is_inter() else [comm.Get_group()]
         for group in groups:
             if MPI.COMM_WORLD.Get_group().Translate_ranks([rank], group)[0] != MPI.UNDEFINED:
