@@ -105,8 +105,8 @@ class Traffic:
         Communicators that the program has freed: the way back needs them.
     frames : list of Frame
         The steps that are running, the innermost loop's last.
-    buffered : list of (request, ndarray)
-        Messages that nobody waits for, kept until the call has been reversed.
+    buffered : list
+        Requests of messages that nobody waits for, kept with their memory until the call has been reversed.
     first, again, recorded, adjoint : Count
         What was sent when the program ran for the first time, when steps were computed again, when they were run once more
         under the tape, and on the way back.
@@ -137,7 +137,7 @@ class Traffic:
         for comm in self.orphans:
             comm.Free()
         self.orphans = []
-        for request, _ in self.buffered:
+        for request in self.buffered:
             request.Wait()
         self.buffered = []
 

@@ -16,21 +16,10 @@ from mpi4py import MPI
 from checkpointer.active import active
 from checkpointer.mpi4py.exchange import Received, Sent, exchange_of
 from checkpointer.mpi4py.parcels import deposit, layout_of, opened, packed
-from checkpointer.mpi4py.point_to_point import expected, noted
+from checkpointer.mpi4py.point_to_point import WAYS, expected, noted
 from checkpointer.mpi4py.requests import SweepRequest, TracedRequest
 from checkpointer.mpi4py.waiting import finish, until
 from checkpointer.tape import Tape, TapeNode
-
-WAYS = {
-    "isend": MPI.Comm.Isend,
-    "issend": MPI.Comm.Issend,
-    "ibsend": MPI.Comm.Isend,  # the program's buffer may be too small for more
-}
-"""Operation that begins to send -> mpi4py's."""
-
-_letters: list[SweepRequest] = []
-"""Messages of `bsend`, for which nobody waits, kept until they are sent."""
-
 
 # --- entries of the tape --------------------------------------------------------------------------------------------
 
@@ -143,30 +132,29 @@ def receive(comm: Any, source: int, tag: int, status: Any) -> Any:
 
 
 def isend(self: Any, obj: Any, dest: int, tag: int = 0) -> Any:
-    return begin_send("isend", self, obj, dest, tag)
+    return begin_send("Isend", self, obj, dest, tag)
 
 
 def issend(self: Any, obj: Any, dest: int, tag: int = 0) -> Any:
-    return begin_send("issend", self, obj, dest, tag)
+    return begin_send("Issend", self, obj, dest, tag)
 
 
 def ibsend(self: Any, obj: Any, dest: int, tag: int = 0) -> Any:
-    return begin_send("ibsend", self, obj, dest, tag)
+    return begin_send("Ibsend", self, obj, dest, tag)
 
 
 def send(self: Any, obj: Any, dest: int, tag: int = 0) -> None:
-    begin_send("isend", self, obj, dest, tag)._wait()
+    begin_send("Isend", self, obj, dest, tag)._wait()
 
 
 def ssend(self: Any, obj: Any, dest: int, tag: int = 0) -> None:
-    begin_send("issend", self, obj, dest, tag)._wait()
+    begin_send("Issend", self, obj, dest, tag)._wait()
 
 
 def bsend(self: Any, obj: Any, dest: int, tag: int = 0) -> None:
-    request = begin_send("ibsend", self, obj, dest, tag)
+    request = begin_send("Ibsend", self, obj, dest, tag)
     if active.tape is None:
-        _letters.append(request)
-    _letters[:] = [letter for letter in _letters if not letter._done(None)]
+        active.traffic.buffered.append(request)
 
 
 def irecv(self: Any, buf: Any = None, source: int = MPI.ANY_SOURCE, tag: int = MPI.ANY_TAG) -> Any:
@@ -189,7 +177,7 @@ def sendrecv(
     recvtag: int = MPI.ANY_TAG,
     status: Any = None,
 ) -> Any:
-    sending = begin_send("isend", self, sendobj, dest, sendtag)
+    sending = begin_send("Isend", self, sendobj, dest, sendtag)
     received = receive(self, source, recvtag, status)
     sending._wait()
     return received

@@ -183,7 +183,7 @@ def bsend(self: Any, buf: Any, dest: int, tag: int = 0) -> None:
     """It waits for nobody, however much the program's own buffer takes."""
     if active.tape is None and dest != MPI.PROC_NULL:
         content = Buffer(buf, "Bsend").content()
-        active.traffic.buffered.append((begin_send("Isend", self, content, dest, tag), content))
+        active.traffic.buffered.append(begin_send("Isend", self, content, dest, tag))
     else:
         _begin_send("Isend", self, buf, dest, tag)
 
